@@ -1,0 +1,2 @@
+//! ambidex
+fn main() {}
