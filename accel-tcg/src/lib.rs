@@ -1,1 +1,8 @@
-//! accel-tcg
+//! A software CPU: guest instructions interpreted or translated to host machine code.
+//!
+//! See `ARCHITECTURE.md` of the workspace for the whole picture.
+
+pub mod fp;
+pub mod ir;
+pub mod regs;
+pub mod sem;

@@ -1,0 +1,223 @@
+//! What the engine needs to know about a guest architecture. One implementation per architecture; the engine, the interpreter and
+//! the compiler are generic over it.
+
+use ambidex_cpu::{AccelError, Arch, CpuBus, CpuState, Exit, Pins, VmConfig};
+use ambidex_memory::{BusError, Gpa};
+
+use crate::fp::NanRule;
+use crate::regs::SLOTS;
+use crate::sem::{HelperId, Ops, Slot};
+
+/// The part of the CPU's mode that compiled code depends on. Two blocks compiled for different keys are different blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ModeKey(pub u32);
+
+impl ModeKey {
+    /// Set when the dynamic rounding direction is round-to-nearest-even, which compiled code may then assume.
+    pub const RNE: u32 = 1 << 31;
+    /// True if [`crate::sem::Round::Dynamic`] means round-to-nearest-even.
+    pub const fn dynamic_is_rne(self) -> bool {
+        self.0 & Self::RNE != 0
+    }
+}
+
+/// Names one address-translation regime (address space, effective privileges, permission modifiers). Translations found under one key are
+/// valid whenever the CPU is in a state with the same key, until flushed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct BankKey(pub [u64; 2]);
+
+/// A guest exception.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exception {
+    /// Architecture's number of the cause.
+    pub cause: u64,
+    /// The value that comes with it (RISC-V `tval`, x86 error code and so on).
+    pub value: u64,
+}
+
+/// Why an instruction did not complete normally.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stop {
+    /// The guest takes an exception; the instruction has had no effect.
+    Exception(Exception),
+    /// The instruction is complete; leave [`ambidex_cpu::Vcpu::run`] with this.
+    Exit(Exit),
+    /// The instruction is to be tried again after a fresh look at mode and mapping.
+    Retry,
+}
+
+impl From<Exception> for Stop {
+    fn from(e: Exception) -> Stop {
+        Stop::Exception(e)
+    }
+}
+
+/// What an access wants to do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum AccessKind {
+    /// Load.
+    Read = 0,
+    /// Store, or both.
+    Write = 1,
+    /// Instruction fetch.
+    Fetch = 2,
+}
+
+/// Result of a page walk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Translation {
+    /// Guest-physical address of the byte asked for.
+    pub gpa: Gpa,
+    /// Log2 of the size of the largest naturally aligned block around it, over which translation and rights are uniform (at least 12
+    /// unless [`Translation::fragile`]).
+    pub page_shift: u8,
+    /// Loads are allowed.
+    pub read: bool,
+    /// Stores are allowed, and need no further update of the page table (the dirty bit is set).
+    pub write: bool,
+    /// Fetches are allowed.
+    pub exec: bool,
+    /// Rights are not uniform over the page: do not cache.
+    pub fragile: bool,
+}
+
+/// Physical memory as the page walker sees it.
+pub trait PhysMem {
+    /// Reads an aligned page-table entry of 4 or 8 bytes.
+    fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError>;
+    /// Replaces an aligned entry if it still has the old value; tells whether it did.
+    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64) -> Result<bool, BusError>;
+}
+
+/// Result of decoding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decoded<I> {
+    /// An instruction (illegal ones too: their semantics raise the exception) and its length in bytes.
+    Insn(I, u8),
+    /// At least this many bytes are needed to tell.
+    More(u8),
+}
+
+/// Which cached translations to forget.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flush {
+    /// All.
+    All,
+    /// Those for the page around this virtual address, in every bank.
+    Page(u64),
+    /// Those of banks whose key matches: `(key & mask) == value`.
+    Banks {
+        /// Bits that count.
+        mask: [u64; 2],
+        /// Their value.
+        value: [u64; 2],
+        /// Only the page around this address.
+        page: Option<u64>,
+    },
+}
+
+/// What helpers may ask of the engine.
+pub trait Env {
+    /// Number of this vCPU.
+    fn cpu(&self) -> u32;
+    /// The bus, with the instruction count already reported, so that clocks are exact. Not for RAM.
+    fn bus(&mut self) -> &dyn CpuBus;
+    /// Interrupt inputs.
+    fn pins(&self) -> &Pins;
+    /// Instructions retired so far by this vCPU (approximate when the engine does not count).
+    fn instructions(&mut self) -> u64;
+    /// Forgets translations on this vCPU.
+    fn flush(&mut self, what: Flush);
+    /// Instruction fetches after this see all earlier stores.
+    fn instruction_fence(&mut self);
+    /// Loads from guest virtual memory with all checks, as the running instruction would.
+    fn load(&mut self, va: u64, size: u8) -> Result<u64, Stop>;
+    /// Stores to guest virtual memory. Either all of it or nothing (both pages of a straddle are checked first).
+    fn store(&mut self, va: u64, size: u8, value: u64) -> Result<(), Stop>;
+    /// Checks that `len` bytes (at most to the end of the page) may be accessed this way; returns how many from `va` on are in this page.
+    fn probe(&mut self, va: u64, len: u64, kind: AccessKind) -> Result<u64, Stop>;
+}
+
+/// What a helper works on.
+pub struct HelperCx<'a, G: Guest> {
+    /// Privileged state.
+    pub guest: &'a mut G,
+    /// Register slots; the guest's PC slot holds the address of the instruction that calls.
+    pub regs: &'a mut [u64; SLOTS],
+    /// The engine.
+    pub env: &'a mut dyn Env,
+}
+
+/// A helper function of a guest.
+pub struct Helper<G: Guest> {
+    /// Name for listings.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&mut HelperCx<'_, G>, [u64; 4]) -> Result<u64, Stop>,
+    /// Reads no register slot but its arguments, writes none, cannot stop: compiled code may keep registers in place around it.
+    pub pure: bool,
+}
+
+/// A guest architecture.
+pub trait Guest: Sized + Send + 'static {
+    /// Which.
+    const ARCH: Arch;
+    /// Where the program counter lives. Compiled code keeps it up to date only at exits.
+    const PC: Slot;
+    /// Accumulated floating-point exception flags, in the layout of [`crate::fp::Flags`].
+    const FFLAGS: Slot;
+    /// Dynamic rounding direction, a value of [`crate::fp::Rounding`]; semantics check it for validity before they ask for
+    /// [`crate::sem::Round::Dynamic`] (through the mode key or a helper).
+    const FRM: Slot;
+    /// NaN rule of arithmetic.
+    const NAN_RULE: NanRule;
+    /// The ten registers kept in host registers across blocks, most used first.
+    const PINNED: [Slot; 10];
+    /// Longest instruction, in bytes.
+    const MAX_INSN: u8;
+    /// Helper functions, indexed by [`HelperId`].
+    const HELPERS: &'static [Helper<Self>];
+    /// A decoded instruction, 16 bytes or less.
+    type Insn: Copy + core::fmt::Debug + Send;
+
+    /// A CPU as the configuration describes it, at reset.
+    fn new(cfg: &VmConfig, index: u32, regs: &mut [u64; SLOTS]) -> Result<Self, AccelError>;
+    /// Back to the reset state.
+    fn reset(&mut self, regs: &mut [u64; SLOTS]);
+    /// Decodes the instruction at the start of `bytes`.
+    fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    /// Performs one instruction at virtual address `pc`.
+    fn exec<O: Ops>(o: &mut O, insn: &Self::Insn, pc: u64, mode: ModeKey) -> Result<(), O::Err>;
+    /// The instruction in assembly language.
+    fn disassemble(insn: &Self::Insn, pc: u64) -> String;
+    /// Name of a slot.
+    fn slot_name(slot: Slot) -> String;
+
+    /// Mode that compiled code depends on.
+    fn mode_key(&self, regs: &[u64; SLOTS]) -> ModeKey;
+    /// Translation regime in force.
+    fn bank_key(&self) -> BankKey;
+    /// Translates a virtual address. Pure but for updates of accessed and dirty bits.
+    fn translate(&mut self, va: u64, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
+    /// The exception for a failed bus access at virtual address `va`.
+    fn bus_fault(&self, va: u64, kind: AccessKind) -> Exception;
+    /// The exception for a misaligned access.
+    fn misaligned(&self, va: u64, kind: AccessKind) -> Exception;
+    /// Takes an exception raised by the instruction at the PC slot: updates state and PC.
+    fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception);
+    /// Takes the most urgent enabled interrupt, if any; tells whether it did. `now` is VM time in ns.
+    fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins, now: u64) -> bool;
+    /// A waiting CPU must wake: some interrupt is pending and locally enabled, whether or not it can be taken.
+    fn wakes(&mut self, pins: &Pins, now: u64) -> bool;
+    /// VM time in ns at which the CPU's own timer will raise an interrupt.
+    fn deadline(&self) -> Option<u64>;
+    /// Architectural state.
+    fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
+    /// Takes over architectural state.
+    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    /// Helper by number.
+    fn helper(id: HelperId) -> &'static Helper<Self> {
+        &Self::HELPERS[id.0 as usize]
+    }
+}
