@@ -1,0 +1,1 @@
+//! Synchronous file access, completing inside `submit`: for deterministic runs.

@@ -1,0 +1,1 @@
+//! Worker threads that run block requests.

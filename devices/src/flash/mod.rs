@@ -1,0 +1,1 @@
+//! Parallel NOR flash with the Common Flash Interface.

@@ -1,0 +1,1 @@
+//! The firmware configuration interface (`fw_cfg`).

@@ -1,0 +1,1 @@
+//! Small platform devices: power control, host interfaces.

@@ -1,0 +1,1 @@
+//! Declared registers: finds them by offset, merges and splits partial accesses.
