@@ -148,7 +148,14 @@ impl Env {
     /// RISC-V's environment, no flags raised.
     pub const fn riscv(rounding: Rounding) -> Self {
         let (nan, flags) = (NanRule::Canonical, Flags(0));
-        Self { rounding, nan, tininess_after: true, ftz: false, daz: false, flags }
+        Self {
+            rounding,
+            nan,
+            tininess_after: true,
+            ftz: false,
+            daz: false,
+            flags,
+        }
     }
 }
 
@@ -391,6 +398,11 @@ pub fn fli(f: Format, index: u8) -> u64 {
     ];
     match index & 31 {
         1 => with_format!(f, F => 1 << F::FRAC_BITS),
-        n => convert(&mut Env::riscv(Rounding::Rne), Format::F64, f, TABLE[usize::from(n)].to_bits()),
+        n => convert(
+            &mut Env::riscv(Rounding::Rne),
+            Format::F64,
+            f,
+            TABLE[usize::from(n)].to_bits(),
+        ),
     }
 }

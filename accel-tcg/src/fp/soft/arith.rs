@@ -36,8 +36,11 @@ pub fn add<F: Float>(env: &mut Env, a_bits: F::Sig, b_bits: F::Sig, subtract: bo
         return round_pack::<F>(env, a.sign, big.exp + carry as i32, sum.shr_jam(carry));
     }
     // Only operands of equal exponent can leave a negative difference, and then nothing was jammed.
-    let (sign, rest) =
-        if big.sig >= aligned { (big.sign, big.sig - aligned) } else { (!big.sign, aligned - big.sig) };
+    let (sign, rest) = if big.sig >= aligned {
+        (big.sign, big.sig - aligned)
+    } else {
+        (!big.sign, aligned - big.sig)
+    };
     if rest == F::Sig::ZERO {
         return signed_zero::<F>(cancelled_sign(env));
     }
@@ -107,7 +110,12 @@ pub fn div<F: Float>(env: &mut Env, a_bits: F::Sig, b_bits: F::Sig) -> F::Sig {
     let (quotient, rest) = a.sig.div_frac(b.sig);
     // In (1/2, 2): the leading one is in bit W - 3 or W - 2.
     let short = quotient.leading_zeros() - 1;
-    round_pack::<F>(env, sign, a.exp - b.exp - short as i32, (quotient << short) | F::Sig::from_bool(rest))
+    round_pack::<F>(
+        env,
+        sign,
+        a.exp - b.exp - short as i32,
+        (quotient << short) | F::Sig::from_bool(rest),
+    )
 }
 
 /// The square root.

@@ -50,7 +50,13 @@ pub enum MinMaxNan {
 
 /// The smaller operand, or the larger with `max`; -0 is below +0.
 #[inline(always)]
-pub fn min_max<F: Float>(env: &mut Env, a: F::Sig, b: F::Sig, max: bool, rule: MinMaxNan) -> F::Sig {
+pub fn min_max<F: Float>(
+    env: &mut Env,
+    a: F::Sig,
+    b: F::Sig,
+    max: bool,
+    rule: MinMaxNan,
+) -> F::Sig {
     let a = squash_input::<F>(env, a);
     let b = squash_input::<F>(env, b);
     let (a_nan, b_nan) = (is_nan::<F>(a), is_nan::<F>(b));
@@ -82,7 +88,17 @@ pub fn classify<F: Float>(bits: F::Sig) -> u16 {
         0 => 1,
         e if e != F::EXP_MAX => 2,
         _ if zero => 3,
-        _ => return if bits & quiet_bit::<F>() == F::Sig::ZERO { 1 << 8 } else { 1 << 9 },
+        _ => {
+            return if bits & quiet_bit::<F>() == F::Sig::ZERO {
+                1 << 8
+            } else {
+                1 << 9
+            };
+        }
     };
-    if sign { 1 << (3 - magnitude) } else { 1 << (4 + magnitude) }
+    if sign {
+        1 << (3 - magnitude)
+    } else {
+        1 << (4 + magnitude)
+    }
 }

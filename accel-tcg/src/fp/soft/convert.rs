@@ -40,13 +40,22 @@ fn convert_nan<From: Float, To: Float>(env: &mut Env, bits: From::Sig, sign: boo
 /// Rounds the magnitude of a finite number, given as for [`Unpacked`](super::float::Unpacked), to an integer. Returns
 /// it and whether that was inexact; `None` from 2^64 on.
 #[inline(always)]
-fn integer_magnitude<S: Sig>(rounding: Rounding, sign: bool, exp: i32, sig: S) -> Option<(u64, bool)> {
+fn integer_magnitude<S: Sig>(
+    rounding: Rounding,
+    sign: bool,
+    exp: i32,
+    sig: S,
+) -> Option<(u64, bool)> {
     if exp > 63 {
         return None;
     }
     // Fixed point: 64 integer bits, 64 fraction bits.
     let top = sig.to_top();
-    let fixed = if exp == 63 { top << 1 } else { top.shr_jam((62 - exp) as u32) };
+    let fixed = if exp == 63 {
+        top << 1
+    } else {
+        top.shr_jam((62 - exp) as u32)
+    };
     let (whole, fraction) = ((fixed >> 64) as u64, fixed as u64);
     const HALF: u64 = 1 << 63;
     let up = match rounding {
@@ -95,7 +104,14 @@ pub fn to_int<F: Float>(env: &mut Env, a_bits: F::Sig, bits: u32, signed: bool) 
             limit
         }
     };
-    sign_extend(if negative { magnitude.wrapping_neg() } else { magnitude }, bits)
+    sign_extend(
+        if negative {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        },
+        bits,
+    )
 }
 
 /// FCVTMOD.W.D (RISC-V Zfa): the low 32 bits of the integer part, sign-extended, flags as for FCVT.W.D.
@@ -109,7 +125,11 @@ pub fn fcvtmod_w_d(env: &mut Env, bits: u64) -> u64 {
     if a.class != Class::Finite || !(0..62 + 32).contains(&a.exp) {
         return 0;
     }
-    let whole = if a.exp <= 62 { a.sig >> (62 - a.exp) } else { a.sig << (a.exp - 62) };
+    let whole = if a.exp <= 62 {
+        a.sig >> (62 - a.exp)
+    } else {
+        a.sig << (a.exp - 62)
+    };
     sign_extend(if a.sign { whole.wrapping_neg() } else { whole }, 32)
 }
 
@@ -142,7 +162,11 @@ pub fn round_to_integral<F: Float>(env: &mut Env, bits: F::Sig, exact: bool) -> 
         _ => return bits,
     }
     // Everything below 1/2 rounds alike: make it a fraction with its leading one no further up than half of half.
-    let (exp, sig) = if a.exp < -1 { (-1, a.sig.shr_jam((-1 - a.exp) as u32)) } else { (a.exp, a.sig) };
+    let (exp, sig) = if a.exp < -1 {
+        (-1, a.sig.shr_jam((-1 - a.exp) as u32))
+    } else {
+        (a.exp, a.sig)
+    };
     let fraction_bits = (F::Sig::BITS as i32 - 2 - exp) as u32;
     let (whole, inexact) = round_off(env.rounding, a.sign, sig, fraction_bits);
     if inexact && exact {

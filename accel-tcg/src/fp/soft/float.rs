@@ -28,7 +28,8 @@ pub trait Float: Copy {
     #[inline(always)]
     fn pack(sign: bool, exp: i32, sig: Self::Sig) -> Self::Sig {
         // The integer bit, where set, adds the one that was taken off the exponent.
-        signed_zero::<Self>(sign) | ((Self::Sig::from_u32((exp - 1) as u32) << Self::FRAC_BITS) + sig)
+        signed_zero::<Self>(sign)
+            | ((Self::Sig::from_u32((exp - 1) as u32) << Self::FRAC_BITS) + sig)
     }
 
     /// Takes an encoding apart: sign, biased exponent, trailing significand.
@@ -126,14 +127,29 @@ pub fn unpack<F: Float>(env: &mut Env, bits: F::Sig) -> Unpacked<F::Sig> {
     let lead = F::Sig::BITS - 2;
     if biased != 0 && biased != F::EXP_MAX {
         let sig = (frac << (lead - F::FRAC_BITS)) | (F::Sig::ONE << lead);
-        return Unpacked { class: Class::Finite, sign, exp: biased - F::BIAS, sig };
+        return Unpacked {
+            class: Class::Finite,
+            sign,
+            exp: biased - F::BIAS,
+            sig,
+        };
     }
     unpack_special::<F>(env, sign, biased, frac)
 }
 
-fn unpack_special<F: Float>(env: &mut Env, sign: bool, biased: i32, frac: F::Sig) -> Unpacked<F::Sig> {
+fn unpack_special<F: Float>(
+    env: &mut Env,
+    sign: bool,
+    biased: i32,
+    frac: F::Sig,
+) -> Unpacked<F::Sig> {
     let zero = F::Sig::ZERO;
-    let special = |class| Unpacked { class, sign, exp: 0, sig: zero };
+    let special = |class| Unpacked {
+        class,
+        sign,
+        exp: 0,
+        sig: zero,
+    };
     if biased != 0 {
         return special(if frac == zero { Class::Inf } else { Class::Nan });
     }
@@ -142,7 +158,12 @@ fn unpack_special<F: Float>(env: &mut Env, sign: bool, biased: i32, frac: F::Sig
     }
     let shift = frac.leading_zeros() - 1;
     let exp = (F::Sig::BITS - 2) as i32 - shift as i32 + (1 - F::BIAS - F::FRAC_BITS as i32);
-    Unpacked { class: Class::Finite, sign, exp, sig: frac << shift }
+    Unpacked {
+        class: Class::Finite,
+        sign,
+        exp,
+        sig: frac << shift,
+    }
 }
 
 /// Called for a subnormal operand: raises [`Flags::ID`] as the guest family does, and tells whether to read it as zero.
@@ -163,5 +184,9 @@ fn note_subnormal(env: &mut Env) -> bool {
 #[inline(always)]
 pub fn squash_input<F: Float>(env: &mut Env, bits: F::Sig) -> F::Sig {
     let (sign, biased, frac) = F::fields(bits);
-    if biased == 0 && frac != F::Sig::ZERO && note_subnormal(env) { signed_zero::<F>(sign) } else { bits }
+    if biased == 0 && frac != F::Sig::ZERO && note_subnormal(env) {
+        signed_zero::<F>(sign)
+    } else {
+        bits
+    }
 }

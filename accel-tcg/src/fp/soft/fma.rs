@@ -19,8 +19,14 @@ impl<S: Sig> Wide<S> {
     fn shl(self, count: u32) -> Self {
         match count {
             0 => self,
-            n if n < S::BITS => Self { high: (self.high << n) | (self.low >> (S::BITS - n)), low: self.low << n },
-            n => Self { high: self.low << (n - S::BITS), low: S::ZERO },
+            n if n < S::BITS => Self {
+                high: (self.high << n) | (self.low >> (S::BITS - n)),
+                low: self.low << n,
+            },
+            n => Self {
+                high: self.low << (n - S::BITS),
+                low: S::ZERO,
+            },
         }
     }
 
@@ -30,7 +36,10 @@ impl<S: Sig> Wide<S> {
             0 => self,
             n if n < S::BITS => {
                 let low = (self.high << (S::BITS - n)) | self.low.shr_jam(n);
-                Self { high: self.high >> n, low }
+                Self {
+                    high: self.high >> n,
+                    low,
+                }
             }
             n => {
                 let low = self.high.shr_jam(n - S::BITS) | S::from_bool(self.low != S::ZERO);
@@ -42,19 +51,29 @@ impl<S: Sig> Wide<S> {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         let (low, carry) = self.low.carrying_add(other.low);
-        Self { high: self.high + other.high + S::from_bool(carry), low }
+        Self {
+            high: self.high + other.high + S::from_bool(carry),
+            low,
+        }
     }
 
     /// `self - other`, where `other` is not the larger.
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         let (low, borrow) = self.low.borrowing_sub(other.low);
-        Self { high: self.high - other.high - S::from_bool(borrow), low }
+        Self {
+            high: self.high - other.high - S::from_bool(borrow),
+            low,
+        }
     }
 
     #[inline(always)]
     fn leading_zeros(self) -> u32 {
-        if self.high == S::ZERO { S::BITS + self.low.leading_zeros() } else { self.high.leading_zeros() }
+        if self.high == S::ZERO {
+            S::BITS + self.low.leading_zeros()
+        } else {
+            self.high.leading_zeros()
+        }
     }
 
     /// The high word, with the low one jammed into it.
@@ -80,9 +99,18 @@ pub fn mul_add<F: Float>(
     let c_sign = c.sign ^ negate_addend;
 
     if (a.class as u8 | b.class as u8 | c.class as u8) != 0 {
-        let invalid_product = matches!((a.class, b.class), (Class::Inf, Class::Zero) | (Class::Zero, Class::Inf));
+        let invalid_product = matches!(
+            (a.class, b.class),
+            (Class::Inf, Class::Zero) | (Class::Zero, Class::Inf)
+        );
         if [a.class, b.class, c.class].contains(&Class::Nan) {
-            return nan_operand::<F>(env, operands, invalid_product, negate_product, negate_addend);
+            return nan_operand::<F>(
+                env,
+                operands,
+                invalid_product,
+                negate_product,
+                negate_addend,
+            );
         }
         let product_inf = a.class == Class::Inf || b.class == Class::Inf;
         if invalid_product || (product_inf && c.class == Class::Inf && product_sign != c_sign) {
@@ -98,7 +126,11 @@ pub fn mul_add<F: Float>(
             if c.class == Class::Finite {
                 return round_pack::<F>(env, c_sign, c.exp, c.sig);
             }
-            let sign = if product_sign == c_sign { c_sign } else { cancelled_sign(env) };
+            let sign = if product_sign == c_sign {
+                c_sign
+            } else {
+                cancelled_sign(env)
+            };
             return signed_zero::<F>(sign);
         }
     }
@@ -111,7 +143,10 @@ pub fn mul_add<F: Float>(
     if c.class == Class::Zero {
         return round_pack::<F>(env, product_sign, product_exp, product.jam());
     }
-    let addend = Wide { high: c.sig, low: F::Sig::ZERO };
+    let addend = Wide {
+        high: c.sig,
+        low: F::Sig::ZERO,
+    };
 
     // Jamming is exact enough: where a bit is lost, the exponents differ by two or more (a product leaves room for one
     // shift, an addend for W), and then cancellation costs one leading bit at most.

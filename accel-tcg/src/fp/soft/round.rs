@@ -36,7 +36,10 @@ pub fn round_off<S: Sig>(rounding: Rounding, sign: bool, sig: S, discard: u32) -
 #[inline(always)]
 pub fn round_pack<F: Float>(env: &mut Env, sign: bool, exp: i32, sig: F::Sig) -> F::Sig {
     let word = F::Sig::BITS;
-    debug_assert!(sig.leading_zeros() == 1, "round_pack wants a normalised significand");
+    debug_assert!(
+        sig.leading_zeros() == 1,
+        "round_pack wants a normalised significand"
+    );
     let biased = exp + F::BIAS;
     if biased <= 0 {
         return round_pack_tiny::<F>(env, sign, biased, sig);
@@ -61,12 +64,25 @@ fn round_pack_tiny<F: Float>(env: &mut Env, sign: bool, biased: i32, sig: F::Sig
     let rounded = sig + increment(env.rounding, sign, half, mask);
     let tiny = !env.tininess_after || biased < 0 || rounded >> (word - 1) == F::Sig::ZERO;
     if tiny && env.ftz {
-        env.flags |= if env.tininess_after { Flags::UF | Flags::NX } else { Flags::UF };
+        env.flags |= if env.tininess_after {
+            Flags::UF | Flags::NX
+        } else {
+            Flags::UF
+        };
         return signed_zero::<F>(sign);
     }
-    let (kept, inexact) = round_off(env.rounding, sign, sig.shr_jam((1 - biased) as u32), discard);
+    let (kept, inexact) = round_off(
+        env.rounding,
+        sign,
+        sig.shr_jam((1 - biased) as u32),
+        discard,
+    );
     if inexact {
-        env.flags |= if tiny { Flags::UF | Flags::NX } else { Flags::NX };
+        env.flags |= if tiny {
+            Flags::UF | Flags::NX
+        } else {
+            Flags::NX
+        };
     }
     F::pack(sign, 1, kept)
 }
@@ -81,7 +97,11 @@ fn overflow<F: Float>(env: &mut Env, sign: bool) -> F::Sig {
         Rounding::Rdn => sign,
         Rounding::Rup => !sign,
     };
-    if to_infinity { infinity::<F>(sign) } else { max_finite::<F>(sign) }
+    if to_infinity {
+        infinity::<F>(sign)
+    } else {
+        max_finite::<F>(sign)
+    }
 }
 
 /// [`round_pack`] for a non-zero significand with its leading one anywhere; `exp` is the exponent of bit `W - 2`.

@@ -106,7 +106,10 @@ impl Sig for u64 {
     fn div_frac(self, divisor: Self) -> (Self, bool) {
         let dividend = u128::from(self) << 62;
         let quotient = (dividend / u128::from(divisor)) as u64;
-        (quotient, u128::from(quotient) * u128::from(divisor) != dividend)
+        (
+            quotient,
+            u128::from(quotient) * u128::from(divisor) != dividend,
+        )
     }
     #[inline(always)]
     fn sqrt_frac(self, twice: bool) -> (Self, bool) {
@@ -161,7 +164,10 @@ impl Sig for u128 {
         // Each partial product is at most (2^64 - 1)^2, which leaves room for two 64-bit addends.
         let mid = a1 * b0 + (low >> 64);
         let mid2 = a0 * b1 + (mid & LOW);
-        (a1 * b1 + (mid >> 64) + (mid2 >> 64), (mid2 << 64) | (low & LOW))
+        (
+            a1 * b1 + (mid >> 64) + (mid2 >> 64),
+            (mid2 << 64) | (low & LOW),
+        )
     }
     fn div_frac(self, divisor: Self) -> (Self, bool) {
         // One quotient bit a step: the integer bit, then 126 fraction bits. The remainder stays below 2 * divisor.
