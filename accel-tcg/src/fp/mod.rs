@@ -35,9 +35,10 @@ use soft::{arith, compare as relation, convert as conversion, fma, nan};
 
 /// A rounding direction (IEEE 754-2019 clause 4.3). The values are those of RISC-V's `frm`.
 #[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rounding {
     /// To nearest, ties to even (`roundTiesToEven`).
+    #[default]
     Rne = 0,
     /// Towards zero (`roundTowardZero`).
     Rtz = 1,
