@@ -2,7 +2,9 @@
 //!
 //! See `ARCHITECTURE.md` of the workspace for the whole picture.
 
+pub mod cache;
 pub mod fp;
 pub mod ir;
+pub mod jit;
 pub mod regs;
 pub mod sem;

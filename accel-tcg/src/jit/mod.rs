@@ -1,0 +1,4 @@
+//! Compiling guest code to host machine code.
+
+pub mod cpuid;
+pub mod x64;
