@@ -32,8 +32,8 @@ pub struct HelperCx<'a, G: Guest> {
     pub pins: &'a Pins,
     /// Consequences for the engine.
     pub events: &'a mut Events,
-    /// Instructions executed so far by this CPU; exact if the engine counts, an estimate from the clock otherwise.
-    pub instructions: u64,
+    /// Instructions executed so far by this CPU, if the engine counts.
+    pub instructions: Option<u64>,
 }
 
 impl<'a, G: Guest> HelperCx<'a, G> {

@@ -2,11 +2,13 @@
 //! the compiler are generic over it.
 
 mod helper;
+pub mod riscv;
 
 pub use helper::{Events, HelperCx};
 
-use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, VmConfig};
+use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
+
 
 use crate::fp::NanRule;
 use crate::regs::SLOTS;
@@ -103,6 +105,17 @@ pub enum Decoded<I> {
     More(u8),
 }
 
+/// Effect of an instruction on the flow of control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InsnFlow {
+    /// The next instruction in memory follows.
+    Next,
+    /// It may or may not follow.
+    Branch,
+    /// It does not follow, or only after a fresh look at the CPU's mode.
+    End,
+}
+
 /// Which cached translations to forget.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flush {
@@ -159,8 +172,8 @@ pub trait Guest: Sized + Send + 'static {
     fn reset(&mut self, regs: &mut [u64; SLOTS]);
     /// Decodes the instruction at the start of `bytes`.
     fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
-    /// Nothing after this instruction in memory is reached from it without a jump: decoding ahead may stop.
-    fn ends_block(insn: &Self::Insn) -> bool;
+    /// What the instruction does to the flow of control, so that decoding ahead stops where it should.
+    fn flow(insn: &Self::Insn) -> InsnFlow;
     /// Performs one instruction at virtual address `pc`.
     fn exec<O: Ops>(o: &mut O, insn: &Self::Insn, pc: u64, mode: ModeKey) -> Result<(), O::Err>;
     /// The instruction in assembly language.
@@ -189,10 +202,16 @@ pub trait Guest: Sized + Send + 'static {
     fn wakes(&mut self, pins: &Pins) -> bool;
     /// VM time in ns at which the CPU's own timer will raise an interrupt.
     fn deadline(&self) -> Option<u64>;
+    /// Mask and value for [`Flush::Banks`] that select one address-space identifier.
+    fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]);
     /// Architectural state.
     fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
     /// Takes over architectural state.
     fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    /// A register for the debugger.
+    fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
+    /// Changes a register for the debugger; false if there is no such register.
+    fn write_reg(&mut self, regs: &mut [u64; SLOTS], reg: Reg, value: u64) -> bool;
     /// Helper by number.
     fn helper(id: HelperId) -> &'static Helper<Self> {
         &Self::HELPERS[id.0 as usize]

@@ -96,6 +96,18 @@ impl PhysMem for Tables<'_> {
     }
 }
 
+/// Page tables that are only looked at: updates of accessed and dirty bits are claimed to succeed, and dropped.
+struct ReadOnly<'a>(Tables<'a>);
+
+impl PhysMem for ReadOnly<'_> {
+    fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError> {
+        self.0.load(at, size)
+    }
+    fn compare_exchange(&mut self, _at: Gpa, _size: u8, _old: u64, _new: u64) -> Result<bool, BusError> {
+        Ok(true)
+    }
+}
+
 #[expect(unsafe_code, reason = "turns an offset in a RAM block into a host address")]
 fn ram_host(block: &ambidex_memory::RamBlock, offset: u64) -> HostAddr {
     debug_assert!(offset < block.len());
@@ -116,6 +128,17 @@ impl Mmu {
     pub fn new(space: Arc<AddressSpace>) -> Mmu {
         let view = space.view();
         Mmu { space, view, banks: BankSet::new(16), xids: HashMap::new(), next_xid: 1, epochs: 0, refills: 0 }
+    }
+
+    /// The address space.
+    pub fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// Translates without touching any cache, for debuggers.
+    pub fn peek<G: Guest>(&mut self, guest: &mut G, va: u64, kind: AccessKind) -> Option<Gpa> {
+        let view = Arc::clone(&self.view);
+        guest.translate(va, kind, &mut ReadOnly(Tables(&view))).ok().map(|t| t.gpa)
     }
 
     /// The view in use.
@@ -375,6 +398,9 @@ impl Mmu {
                 let id = self.next_xid;
                 // After four thousand million pages the numbers start again; ids of links long dead may then be met a second time.
                 self.next_xid = self.next_xid.checked_add(1).filter(|&n| n != u32::MAX).unwrap_or(1);
+                if self.xids.len() >= 1 << 20 {
+                    self.xids.clear();
+                }
                 self.xids.insert((page, phys), id);
                 id
             }
