@@ -1,8 +1,14 @@
 //! What the engine needs to know about a guest architecture. One implementation per architecture; the engine, the interpreter and
 //! the compiler are generic over it.
 
-use ambidex_cpu::{AccelError, Arch, CpuBus, CpuState, Exit, Pins, VmConfig};
+mod helper;
+pub mod riscv;
+
+pub use helper::{Events, HelperCx};
+
+use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
+
 
 use crate::fp::NanRule;
 use crate::regs::SLOTS;
@@ -99,6 +105,17 @@ pub enum Decoded<I> {
     More(u8),
 }
 
+/// Effect of an instruction on the flow of control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InsnFlow {
+    /// The next instruction in memory follows.
+    Next,
+    /// It may or may not follow.
+    Branch,
+    /// It does not follow, or only after a fresh look at the CPU's mode.
+    End,
+}
+
 /// Which cached translations to forget.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flush {
@@ -115,38 +132,6 @@ pub enum Flush {
         /// Only the page around this address.
         page: Option<u64>,
     },
-}
-
-/// What helpers may ask of the engine.
-pub trait Env {
-    /// Number of this vCPU.
-    fn cpu(&self) -> u32;
-    /// The bus, with the instruction count already reported, so that clocks are exact. Not for RAM.
-    fn bus(&mut self) -> &dyn CpuBus;
-    /// Interrupt inputs.
-    fn pins(&self) -> &Pins;
-    /// Instructions retired so far by this vCPU (approximate when the engine does not count).
-    fn instructions(&mut self) -> u64;
-    /// Forgets translations on this vCPU.
-    fn flush(&mut self, what: Flush);
-    /// Instruction fetches after this see all earlier stores.
-    fn instruction_fence(&mut self);
-    /// Loads from guest virtual memory with all checks, as the running instruction would.
-    fn load(&mut self, va: u64, size: u8) -> Result<u64, Stop>;
-    /// Stores to guest virtual memory. Either all of it or nothing (both pages of a straddle are checked first).
-    fn store(&mut self, va: u64, size: u8, value: u64) -> Result<(), Stop>;
-    /// Checks that `len` bytes (at most to the end of the page) may be accessed this way; returns how many from `va` on are in this page.
-    fn probe(&mut self, va: u64, len: u64, kind: AccessKind) -> Result<u64, Stop>;
-}
-
-/// What a helper works on.
-pub struct HelperCx<'a, G: Guest> {
-    /// Privileged state.
-    pub guest: &'a mut G,
-    /// Register slots; the guest's PC slot holds the address of the instruction that calls.
-    pub regs: &'a mut [u64; SLOTS],
-    /// The engine.
-    pub env: &'a mut dyn Env,
 }
 
 /// A helper function of a guest.
@@ -187,6 +172,8 @@ pub trait Guest: Sized + Send + 'static {
     fn reset(&mut self, regs: &mut [u64; SLOTS]);
     /// Decodes the instruction at the start of `bytes`.
     fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    /// What the instruction does to the flow of control, so that decoding ahead stops where it should.
+    fn flow(insn: &Self::Insn) -> InsnFlow;
     /// Performs one instruction at virtual address `pc`.
     fn exec<O: Ops>(o: &mut O, insn: &Self::Insn, pc: u64, mode: ModeKey) -> Result<(), O::Err>;
     /// The instruction in assembly language.
@@ -206,16 +193,25 @@ pub trait Guest: Sized + Send + 'static {
     fn misaligned(&self, va: u64, kind: AccessKind) -> Exception;
     /// Takes an exception raised by the instruction at the PC slot: updates state and PC.
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception);
-    /// Takes the most urgent enabled interrupt, if any; tells whether it did. `now` is VM time in ns.
-    fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins, now: u64) -> bool;
+    /// Compares the CPU's own timers with the VM clock (in ns).
+    fn update_timer(&mut self, now: u64);
+    /// Takes the most urgent enabled interrupt, if any; tells whether it did. Called at every block boundary that reaches the engine, so it
+    /// must be quick when there is nothing to do.
+    fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins) -> bool;
     /// A waiting CPU must wake: some interrupt is pending and locally enabled, whether or not it can be taken.
-    fn wakes(&mut self, pins: &Pins, now: u64) -> bool;
+    fn wakes(&mut self, pins: &Pins) -> bool;
     /// VM time in ns at which the CPU's own timer will raise an interrupt.
     fn deadline(&self) -> Option<u64>;
+    /// Mask and value for [`Flush::Banks`] that select one address-space identifier.
+    fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]);
     /// Architectural state.
     fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
     /// Takes over architectural state.
     fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    /// A register for the debugger.
+    fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
+    /// Changes a register for the debugger; false if there is no such register.
+    fn write_reg(&mut self, regs: &mut [u64; SLOTS], reg: Reg, value: u64) -> bool;
     /// Helper by number.
     fn helper(id: HelperId) -> &'static Helper<Self> {
         &Self::HELPERS[id.0 as usize]

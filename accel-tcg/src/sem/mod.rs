@@ -426,3 +426,48 @@ pub trait Ops {
     /// Ends the instruction by the guest exception `cause` with its value (RISC-V `tval`).
     fn raise(&mut self, cause: u64, value: Self::V) -> Result<(), Self::Err>;
 }
+
+impl MemOp {
+    /// One word that [`MemOp::unpack`] turns back.
+    pub const fn pack(self) -> u64 {
+        self.size as u64
+            | (self.sign as u64) << 2
+            | (self.aligned as u64) << 3
+            | (self.acquire as u64) << 4
+            | (self.release as u64) << 5
+    }
+
+    /// The inverse of [`MemOp::pack`]; only its bits count.
+    pub const fn unpack(word: u64) -> MemOp {
+        MemOp {
+            size: match word & 3 {
+                0 => Width::W8,
+                1 => Width::W16,
+                2 => Width::W32,
+                _ => Width::W64,
+            },
+            sign: word & 4 != 0,
+            aligned: word & 8 != 0,
+            acquire: word & 16 != 0,
+            release: word & 32 != 0,
+        }
+    }
+}
+
+impl Rmw {
+    /// The operation with this discriminant.
+    pub const fn from_index(i: u64) -> Option<Rmw> {
+        Some(match i {
+            0 => Rmw::Swap,
+            1 => Rmw::Add,
+            2 => Rmw::And,
+            3 => Rmw::Or,
+            4 => Rmw::Xor,
+            5 => Rmw::MinS,
+            6 => Rmw::MinU,
+            7 => Rmw::MaxS,
+            8 => Rmw::MaxU,
+            _ => return None,
+        })
+    }
+}
