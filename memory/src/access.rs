@@ -17,13 +17,29 @@ pub struct AccessSizes {
 
 impl AccessSizes {
     /// 1 to 8 bytes, aligned.
-    pub const ANY: AccessSizes = AccessSizes { min: 1, max: 8, unaligned: false };
+    pub const ANY: AccessSizes = AccessSizes {
+        min: 1,
+        max: 8,
+        unaligned: false,
+    };
     /// Bytes only.
-    pub const BYTE: AccessSizes = AccessSizes { min: 1, max: 1, unaligned: false };
+    pub const BYTE: AccessSizes = AccessSizes {
+        min: 1,
+        max: 1,
+        unaligned: false,
+    };
     /// 32-bit words only.
-    pub const WORD32: AccessSizes = AccessSizes { min: 4, max: 4, unaligned: false };
+    pub const WORD32: AccessSizes = AccessSizes {
+        min: 4,
+        max: 4,
+        unaligned: false,
+    };
     /// 1 to 4 bytes, aligned.
-    pub const UP_TO_32: AccessSizes = AccessSizes { min: 1, max: 4, unaligned: false };
+    pub const UP_TO_32: AccessSizes = AccessSizes {
+        min: 1,
+        max: 4,
+        unaligned: false,
+    };
 }
 
 impl Default for AccessSizes {
@@ -55,7 +71,11 @@ pub trait MmioHandler: Send + Sync {
 
 /// The low `size` (0 to 8) bytes set.
 pub(crate) fn mask(size: u64) -> u64 {
-    if size >= 8 { u64::MAX } else { (1 << (size * 8)) - 1 }
+    if size >= 8 {
+        u64::MAX
+    } else {
+        (1 << (size * 8)) - 1
+    }
 }
 
 /// The part of an access that one call of the handler serves.
@@ -73,20 +93,41 @@ struct Piece {
 /// The first piece of an access of `left` bytes at `at`.
 fn piece(sizes: AccessSizes, at: u64, left: u64) -> Piece {
     let min = u64::from(sizes.min.clamp(1, 8)).next_power_of_two();
-    let max = u64::from(sizes.max.clamp(1, 8)).next_power_of_two().max(min);
+    let max = u64::from(sizes.max.clamp(1, 8))
+        .next_power_of_two()
+        .max(min);
     let fits = 1u64 << left.min(max).ilog2();
-    let size = if sizes.unaligned || at == 0 { fits } else { fits.min(1 << at.trailing_zeros().min(3)) };
+    let size = if sizes.unaligned || at == 0 {
+        fits
+    } else {
+        fits.min(1 << at.trailing_zeros().min(3))
+    };
     if size >= min {
-        return Piece { at, size: size as u8, skip: 0, take: size };
+        return Piece {
+            at,
+            size: size as u8,
+            skip: 0,
+            take: size,
+        };
     }
     // Too narrow: the aligned word around it.
     let base = at & !(min - 1);
     let skip = at - base;
-    Piece { at: base, size: min as u8, skip, take: left.min(min - skip) }
+    Piece {
+        at: base,
+        size: min as u8,
+        skip,
+        take: left.min(min - skip),
+    }
 }
 
 /// Reads 1 to 8 bytes.
-pub(crate) fn read(h: &dyn MmioHandler, offset: u64, size: u8, attrs: Attrs) -> Result<u64, BusError> {
+pub(crate) fn read(
+    h: &dyn MmioHandler,
+    offset: u64,
+    size: u8,
+    attrs: Attrs,
+) -> Result<u64, BusError> {
     let sizes = h.access_sizes();
     let len = u64::from(size);
     let mut value = 0;
@@ -101,7 +142,13 @@ pub(crate) fn read(h: &dyn MmioHandler, offset: u64, size: u8, attrs: Attrs) -> 
 }
 
 /// Writes 1 to 8 bytes.
-pub(crate) fn write(h: &dyn MmioHandler, offset: u64, size: u8, value: u64, attrs: Attrs) -> Result<(), BusError> {
+pub(crate) fn write(
+    h: &dyn MmioHandler,
+    offset: u64,
+    size: u8,
+    value: u64,
+    attrs: Attrs,
+) -> Result<(), BusError> {
     let sizes = h.access_sizes();
     let len = u64::from(size);
     let mut done = 0;
@@ -136,12 +183,22 @@ mod tests {
     impl Strict {
         fn new(sizes: AccessSizes) -> Strict {
             let bytes = std::array::from_fn(|i| 0x40 + i as u8);
-            Strict { sizes, bytes: Mutex::new(bytes), calls: Mutex::default() }
+            Strict {
+                sizes,
+                bytes: Mutex::new(bytes),
+                calls: Mutex::default(),
+            }
         }
 
         fn called(&self, kind: char, offset: u64, size: u8) {
-            assert!(size.is_power_of_two() && (self.sizes.min..=self.sizes.max).contains(&size), "size {size}");
-            assert!(self.sizes.unaligned || offset.is_multiple_of(size.into()), "{offset} {size}");
+            assert!(
+                size.is_power_of_two() && (self.sizes.min..=self.sizes.max).contains(&size),
+                "size {size}"
+            );
+            assert!(
+                self.sizes.unaligned || offset.is_multiple_of(size.into()),
+                "{offset} {size}"
+            );
             self.calls.lock().unwrap().push((kind, offset, size));
         }
     }
@@ -150,13 +207,15 @@ mod tests {
         fn read(&self, offset: u64, size: u8, _: Attrs) -> Result<u64, BusError> {
             self.called('r', offset, size);
             let mut v = [0xee; 8];
-            v[..size.into()].copy_from_slice(&self.bytes.lock().unwrap()[offset as usize..][..size.into()]);
+            v[..size.into()]
+                .copy_from_slice(&self.bytes.lock().unwrap()[offset as usize..][..size.into()]);
             Ok(u64::from_le_bytes(v))
         }
         fn write(&self, offset: u64, size: u8, value: u64, _: Attrs) -> Result<(), BusError> {
             self.called('w', offset, size);
             assert_eq!(value & !mask(size.into()), 0);
-            self.bytes.lock().unwrap()[offset as usize..][..size.into()].copy_from_slice(&value.to_le_bytes()[..size.into()]);
+            self.bytes.lock().unwrap()[offset as usize..][..size.into()]
+                .copy_from_slice(&value.to_le_bytes()[..size.into()]);
             Ok(())
         }
         fn access_sizes(&self) -> AccessSizes {
@@ -172,7 +231,13 @@ mod tests {
         assert_eq!(read(&s, 3, 2, Attrs::cpu(0)), Ok(0x4443));
         assert_eq!(
             *s.calls.lock().unwrap(),
-            [('r', 4, 4), ('r', 8, 4), ('r', 12, 4), ('r', 0, 4), ('r', 4, 4)]
+            [
+                ('r', 4, 4),
+                ('r', 8, 4),
+                ('r', 12, 4),
+                ('r', 0, 4),
+                ('r', 4, 4)
+            ]
         );
         s.calls.lock().unwrap().clear();
         write(&s, 5, 1, 0x99, Attrs::cpu(0)).unwrap();
@@ -186,8 +251,15 @@ mod tests {
         for size in [1, 2, 4, 8] {
             read(&s, 8, size, Attrs::cpu(0)).unwrap();
         }
-        assert_eq!(*s.calls.lock().unwrap(), [('r', 8, 1), ('r', 8, 2), ('r', 8, 4), ('r', 8, 8)]);
-        let s = Strict::new(AccessSizes { min: 1, max: 8, unaligned: true });
+        assert_eq!(
+            *s.calls.lock().unwrap(),
+            [('r', 8, 1), ('r', 8, 2), ('r', 8, 4), ('r', 8, 8)]
+        );
+        let s = Strict::new(AccessSizes {
+            min: 1,
+            max: 8,
+            unaligned: true,
+        });
         read(&s, 3, 4, Attrs::cpu(0)).unwrap();
         assert_eq!(*s.calls.lock().unwrap(), [('r', 3, 4)]);
     }

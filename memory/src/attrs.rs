@@ -29,20 +29,32 @@ pub struct Attrs {
 
 impl Attrs {
     /// A debugger's access.
-    pub const DEBUG: Attrs = Attrs { initiator: Initiator::Debugger, secure: false };
+    pub const DEBUG: Attrs = Attrs {
+        initiator: Initiator::Debugger,
+        secure: false,
+    };
     /// A loader's access.
-    pub const LOADER: Attrs = Attrs { initiator: Initiator::Loader, secure: false };
+    pub const LOADER: Attrs = Attrs {
+        initiator: Initiator::Loader,
+        secure: false,
+    };
 
     /// An ordinary access of vCPU `index`.
     #[must_use]
     pub const fn cpu(index: u32) -> Attrs {
-        Attrs { initiator: Initiator::Cpu(index), secure: false }
+        Attrs {
+            initiator: Initiator::Cpu(index),
+            secure: false,
+        }
     }
 
     /// An ordinary access of a device.
     #[must_use]
     pub const fn device(id: StreamId) -> Attrs {
-        Attrs { initiator: Initiator::Device(id), secure: false }
+        Attrs {
+            initiator: Initiator::Device(id),
+            secure: false,
+        }
     }
 
     /// Whether the initiator may store into ROM (loaders and debuggers).

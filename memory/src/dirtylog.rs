@@ -42,9 +42,15 @@ impl DirtyLog {
     /// If a block has 8 dirty-page clients already.
     #[must_use]
     pub fn start(space: &AddressSpace) -> DirtyLog {
-        let mut state = State { generation: 0, clients: Vec::new() };
+        let mut state = State {
+            generation: 0,
+            clients: Vec::new(),
+        };
         state.add(&space.view(), false);
-        DirtyLog { space: space.handle(), state: Mutex::new(state) }
+        DirtyLog {
+            space: space.handle(),
+            state: Mutex::new(state),
+        }
     }
 
     /// The dirty pages of each block that has any, ascending; they are clean afterwards. Writers with write TLBs have to be brought to a
@@ -60,7 +66,10 @@ impl DirtyLog {
         {
             state.add(&space.view(), true);
         }
-        let taken = state.clients.iter().map(|c| (Arc::clone(c.block()), c.take()));
+        let taken = state
+            .clients
+            .iter()
+            .map(|c| (Arc::clone(c.block()), c.take()));
         taken.filter(|(_, pages)| !pages.is_empty()).collect()
     }
 
@@ -79,22 +88,36 @@ mod tests {
 
     #[test]
     fn covers_all_blocks_old_and_new() {
-        let opt = RamOptions { backing: Backing::Heap, ..RamOptions::default() };
+        let opt = RamOptions {
+            backing: Backing::Heap,
+            ..RamOptions::default()
+        };
         let [a, b] = ["a", "b"].map(|name| RamBlock::new(name, 4 * PAGE_SIZE, &opt).unwrap());
         let space = AddressSpace::new("memory", 64);
         space.root().add(0, &Region::ram(a.clone()), 0).unwrap();
         space.write(Gpa(0), 4, 1, Attrs::cpu(0)).unwrap();
         let log = DirtyLog::start(&space);
         assert!(log.take().is_empty());
-        space.write(Gpa(PAGE_SIZE - 1), 2, 1, Attrs::cpu(0)).unwrap();
+        space
+            .write(Gpa(PAGE_SIZE - 1), 2, 1, Attrs::cpu(0))
+            .unwrap();
         assert_eq!(log.count(), 2);
         let taken = log.take();
         assert_eq!(taken.len(), 1);
         assert!(Arc::ptr_eq(&taken[0].0, &a));
         assert_eq!(taken[0].1, [0, 1]);
-        space.root().add(0x10000, &Region::ram(b.clone()), 0).unwrap();
+        space
+            .root()
+            .add(0x10000, &Region::ram(b.clone()), 0)
+            .unwrap();
         let taken = log.take();
-        assert_eq!(taken.iter().map(|(r, p)| (r.id(), p.clone())).collect::<Vec<_>>(), [(b.id(), vec![0, 1, 2, 3])]);
+        assert_eq!(
+            taken
+                .iter()
+                .map(|(r, p)| (r.id(), p.clone()))
+                .collect::<Vec<_>>(),
+            [(b.id(), vec![0, 1, 2, 3])]
+        );
         space.load_rom(Gpa(0x10000), &[1]).unwrap();
         assert_eq!(log.take()[0].1, [0]);
     }

@@ -66,16 +66,18 @@ impl DmaTarget for AddressSpace {
 
     fn load(&self, at: Gpa, size: u8, _: StreamId) -> Result<u64, BusError> {
         let mut value = 0;
-        self.view().memory(at, size.min(8).into(), false, |block, off, done, n| {
-            value |= block.load_acquire(off, n as u8) << (done * 8);
-        })?;
+        self.view()
+            .memory(at, size.min(8).into(), false, |block, off, done, n| {
+                value |= block.load_acquire(off, n as u8) << (done * 8);
+            })?;
         Ok(value)
     }
 
     fn store(&self, at: Gpa, size: u8, value: u64, _: StreamId) -> Result<(), BusError> {
-        self.view().memory(at, size.min(8).into(), true, |block, off, done, n| {
-            block.store_release(off, n as u8, value >> (done * 8));
-        })
+        self.view()
+            .memory(at, size.min(8).into(), true, |block, off, done, n| {
+                block.store_release(off, n as u8, value >> (done * 8));
+            })
     }
 }
 
@@ -96,7 +98,13 @@ pub trait Iommu: Send + Sync {
     ///
     /// # Errors
     /// A translation fault, usually [`BusError::Denied`].
-    fn translate(&self, iova: u64, len: u64, write: bool, id: StreamId) -> Result<(Gpa, u64), BusError>;
+    fn translate(
+        &self,
+        iova: u64,
+        len: u64,
+        write: bool,
+        id: StreamId,
+    ) -> Result<(Gpa, u64), BusError>;
 }
 
 /// Opens and closes a device's way to memory: a PCI function's bus-master enable. Clones work the same gate.
@@ -133,14 +141,26 @@ impl Dma {
     /// A view of `target` for the device `id`, with no gate, no budget and no translation.
     #[must_use]
     pub fn new(target: Arc<dyn DmaTarget>, id: StreamId) -> Dma {
-        Dma { target: Some(target), id, gates: Vec::new(), budget: Arc::new(AtomicU64::new(UNLIMITED)), iommu: None }
+        Dma {
+            target: Some(target),
+            id,
+            gates: Vec::new(),
+            budget: Arc::new(AtomicU64::new(UNLIMITED)),
+            iommu: None,
+        }
     }
 
     /// A view of nothing: every access is denied.
     #[must_use]
     pub fn none() -> Dma {
         let budget = Arc::new(AtomicU64::new(UNLIMITED));
-        Dma { target: None, id: StreamId::default(), gates: Vec::new(), budget, iommu: None }
+        Dma {
+            target: None,
+            id: StreamId::default(),
+            gates: Vec::new(),
+            budget,
+            iommu: None,
+        }
     }
 
     /// The same view behind one more gate, which is closed at first, as bus mastering is after a reset.
@@ -155,14 +175,21 @@ impl Dma {
     /// The same view through an address translation (instead of the one it had).
     #[must_use]
     pub fn with_translation(&self, iommu: Arc<dyn Iommu>) -> Dma {
-        Dma { iommu: Some(iommu), ..self.clone() }
+        Dma {
+            iommu: Some(iommu),
+            ..self.clone()
+        }
     }
 
     /// The same view for another device, with a budget of its own.
     #[must_use]
     pub fn with_id(&self, id: StreamId) -> Dma {
         let budget = Arc::new(AtomicU64::new(self.budget.load(Ordering::Relaxed)));
-        Dma { id, budget, ..self.clone() }
+        Dma {
+            id,
+            budget,
+            ..self.clone()
+        }
     }
 
     /// The device's identity.
@@ -174,7 +201,8 @@ impl Dma {
     /// Sets how many bytes may still be moved, by this view and all its clones; `None` is no limit. An access that would exceed it fails with
     /// [`BusError::Budget`] and moves nothing.
     pub fn set_budget(&self, bytes: Option<u64>) {
-        self.budget.store(bytes.unwrap_or(UNLIMITED), Ordering::Relaxed);
+        self.budget
+            .store(bytes.unwrap_or(UNLIMITED), Ordering::Relaxed);
     }
 
     /// The bytes left, if there is a limit.
@@ -190,17 +218,35 @@ impl Dma {
             return Err(BusError::Denied(Gpa(at)));
         }
         if self.budget.load(Ordering::Relaxed) != UNLIMITED {
-            let spend = |left| if left == UNLIMITED { Some(left) } else { u64::checked_sub(left, len) };
-            self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).map_err(|_| BusError::Budget)?;
+            let spend = |left| {
+                if left == UNLIMITED {
+                    Some(left)
+                } else {
+                    u64::checked_sub(left, len)
+                }
+            };
+            self.budget
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
+                .map_err(|_| BusError::Budget)?;
         }
         Ok(target)
     }
 
     /// Translates, and returns how many of `len` bytes can be moved in one go.
-    fn translate(&self, iommu: &dyn Iommu, at: u64, len: u64, write: bool) -> Result<(Gpa, u64), BusError> {
+    fn translate(
+        &self,
+        iommu: &dyn Iommu,
+        at: u64,
+        len: u64,
+        write: bool,
+    ) -> Result<(Gpa, u64), BusError> {
         let (gpa, contiguous) = iommu.translate(at, len, write, self.id)?;
         // None at all would never end.
-        if contiguous == 0 { Err(BusError::Denied(Gpa(at))) } else { Ok((gpa, contiguous.min(len))) }
+        if contiguous == 0 {
+            Err(BusError::Denied(Gpa(at)))
+        } else {
+            Ok((gpa, contiguous.min(len)))
+        }
     }
 
     /// Reads bytes. Naturally aligned pieces of up to 8 bytes are read in one go each.
@@ -210,7 +256,9 @@ impl Dma {
     /// IOMMU says. Nothing was read, unless the IOMMU fails in the middle.
     pub fn read_bytes(&self, at: u64, buf: &mut [u8]) -> Result<(), BusError> {
         let target = self.enter(at, buf.len() as u64)?;
-        let Some(iommu) = &self.iommu else { return target.read(Gpa(at), buf, self.id) };
+        let Some(iommu) = &self.iommu else {
+            return target.read(Gpa(at), buf, self.id);
+        };
         let (mut at, mut rest) = (at, buf);
         while !rest.is_empty() {
             let (gpa, n) = self.translate(&**iommu, at, rest.len() as u64, false)?;
@@ -228,7 +276,9 @@ impl Dma {
     /// As [`read_bytes`](Self::read_bytes), and [`BusError::ReadOnly`] for ROM.
     pub fn write_bytes(&self, at: u64, buf: &[u8]) -> Result<(), BusError> {
         let target = self.enter(at, buf.len() as u64)?;
-        let Some(iommu) = &self.iommu else { return target.write(Gpa(at), buf, self.id) };
+        let Some(iommu) = &self.iommu else {
+            return target.write(Gpa(at), buf, self.id);
+        };
         let (mut at, mut rest) = (at, buf);
         while !rest.is_empty() {
             let (gpa, n) = self.translate(&**iommu, at, rest.len() as u64, true)?;
@@ -241,7 +291,9 @@ impl Dma {
     }
 
     fn load(&self, at: u64, size: u8) -> Result<u64, BusError> {
-        let Some(iommu) = &self.iommu else { return self.enter(at, size.into())?.load(Gpa(at), size, self.id) };
+        let Some(iommu) = &self.iommu else {
+            return self.enter(at, size.into())?.load(Gpa(at), size, self.id);
+        };
         let (gpa, n) = self.translate(&**iommu, at, size.into(), false)?;
         if n == u64::from(size) {
             return self.enter(at, n)?.load(gpa, size, self.id);
@@ -252,7 +304,11 @@ impl Dma {
     }
 
     fn store(&self, at: u64, size: u8, value: u64) -> Result<(), BusError> {
-        let Some(iommu) = &self.iommu else { return self.enter(at, size.into())?.store(Gpa(at), size, value, self.id) };
+        let Some(iommu) = &self.iommu else {
+            return self
+                .enter(at, size.into())?
+                .store(Gpa(at), size, value, self.id);
+        };
         let (gpa, n) = self.translate(&**iommu, at, size.into(), true)?;
         if n == u64::from(size) {
             return self.enter(at, n)?.store(gpa, size, value, self.id);
@@ -310,7 +366,11 @@ numbers! {
 
 impl fmt::Debug for Dma {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dma").field("id", &self.id).field("gates", &self.gates).field("budget", &self.budget()).finish_non_exhaustive()
+        f.debug_struct("Dma")
+            .field("id", &self.id)
+            .field("gates", &self.gates)
+            .field("budget", &self.budget())
+            .finish_non_exhaustive()
     }
 }
 
@@ -330,7 +390,10 @@ mod tests {
     }
 
     fn ram(name: &str) -> Arc<RamBlock> {
-        let opt = RamOptions { backing: Backing::Heap, ..RamOptions::default() };
+        let opt = RamOptions {
+            backing: Backing::Heap,
+            ..RamOptions::default()
+        };
         RamBlock::new(name, 0x4000, &opt).unwrap()
     }
 
@@ -340,7 +403,12 @@ mod tests {
         let root = space.root();
         root.add(0, &Region::ram(ram("ram")), 0).unwrap();
         root.add(0x4000, &Region::rom(ram("rom")), 0).unwrap();
-        root.add(0x8000, &Region::mmio("registers", 0x1000, Arc::new(Registers)), 0).unwrap();
+        root.add(
+            0x8000,
+            &Region::mmio("registers", 0x1000, Arc::new(Registers)),
+            0,
+        )
+        .unwrap();
         root.add(0x9000, &Region::ram(ram("high")), 0).unwrap();
         space
     }
@@ -351,15 +419,32 @@ mod tests {
         let dma = Dma::new(space.clone(), StreamId(8));
         space.load_rom(Gpa(0x4000), &[0xaa; 4]).unwrap();
         dma.write_u32(0x3ffc, 0x1122_3344).unwrap();
-        assert_eq!(dma.read_u64(0x3ffc), Ok(0xaaaa_aaaa_1122_3344), "RAM and ROM in one read");
-        assert_eq!(dma.write_bytes(0x3ff8, &[9; 16]), Err(BusError::ReadOnly(Gpa(0x4000))));
-        assert_eq!(dma.read_u64(0x3ff8), Ok(0x1122_3344_0000_0000), "nothing was written");
+        assert_eq!(
+            dma.read_u64(0x3ffc),
+            Ok(0xaaaa_aaaa_1122_3344),
+            "RAM and ROM in one read"
+        );
+        assert_eq!(
+            dma.write_bytes(0x3ff8, &[9; 16]),
+            Err(BusError::ReadOnly(Gpa(0x4000)))
+        );
+        assert_eq!(
+            dma.read_u64(0x3ff8),
+            Ok(0x1122_3344_0000_0000),
+            "nothing was written"
+        );
         assert_eq!(dma.read_u8(0x8000), Err(BusError::Denied(Gpa(0x8000))));
         assert_eq!(dma.write_u64(0x8ffc, 0), Err(BusError::Denied(Gpa(0x8ffc))));
         let mut buf = [0; 0x2000];
-        assert_eq!(dma.read_bytes(0x7000, &mut buf), Err(BusError::Denied(Gpa(0x8000))));
+        assert_eq!(
+            dma.read_bytes(0x7000, &mut buf),
+            Err(BusError::Denied(Gpa(0x8000)))
+        );
         assert_eq!(dma.read_u8(0xd000), Err(BusError::Unmapped(Gpa(0xd000))));
-        assert_eq!(dma.read_u16(u64::MAX), Err(BusError::Unmapped(Gpa(u64::MAX))));
+        assert_eq!(
+            dma.read_u16(u64::MAX),
+            Err(BusError::Unmapped(Gpa(u64::MAX)))
+        );
         assert_eq!(dma.read_bytes(0x8000, &mut []), Ok(()));
     }
 
@@ -370,7 +455,10 @@ mod tests {
         assert_eq!(dma.read_u32(0), Ok(0x0403_0201));
         assert_eq!(dma.read_be_u16(1), Ok(0x0203));
         dma.write_u16(0x101, 0xbeef).unwrap();
-        assert_eq!((dma.read_u8(0x101), dma.read_u8(0x102)), (Ok(0xef), Ok(0xbe)));
+        assert_eq!(
+            (dma.read_u8(0x101), dma.read_u8(0x102)),
+            (Ok(0xef), Ok(0xbe))
+        );
         dma.write_be_u64(0x200, 1).unwrap();
         assert_eq!(dma.read_u64(0x200), Ok(1 << 56));
     }
@@ -402,7 +490,13 @@ mod tests {
     /// Swaps neighbouring 16-byte granules; writes to the first 64 bytes fault.
     struct Swap;
     impl Iommu for Swap {
-        fn translate(&self, iova: u64, _: u64, write: bool, id: StreamId) -> Result<(Gpa, u64), BusError> {
+        fn translate(
+            &self,
+            iova: u64,
+            _: u64,
+            write: bool,
+            id: StreamId,
+        ) -> Result<(Gpa, u64), BusError> {
             assert_eq!(id, StreamId(3));
             if write && iova < 64 {
                 return Err(BusError::Denied(Gpa(iova)));

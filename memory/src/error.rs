@@ -44,7 +44,9 @@ pub enum MemoryError {
         len: u64,
     },
     /// This build has no such backing.
-    #[error("RAM block '{name}' asks for a memfd mapping, but this build has none: use the heap backing, or build with the feature `mmap` on Linux")]
+    #[error(
+        "RAM block '{name}' asks for a memfd mapping, but this build has none: use the heap backing, or build with the feature `mmap` on Linux"
+    )]
     NoBacking {
         /// The block's name.
         name: String,
@@ -61,7 +63,9 @@ pub enum MemoryError {
         child: String,
     },
     /// The child does not fit.
-    #[error("'{child}' ({len:#x} bytes at {offset:#x}) does not fit into '{parent}': lower the offset or enlarge the container")]
+    #[error(
+        "'{child}' ({len:#x} bytes at {offset:#x}) does not fit into '{parent}': lower the offset or enlarge the container"
+    )]
     DoesNotFit {
         /// The container.
         parent: String,
@@ -100,7 +104,13 @@ pub enum MemoryError {
 
 /// `len` in the largest unit that divides it.
 pub(crate) fn size_text(len: u64) -> String {
-    for (shift, unit) in [(50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+    for (shift, unit) in [
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ] {
         if len != 0 && len.trailing_zeros() >= shift {
             return format!("{} {unit}", len >> shift);
         }
@@ -114,12 +124,19 @@ mod tests {
 
     #[test]
     fn errors_are_sentences_with_a_remedy() {
-        let e = MemoryError::Reserve { name: "ram".into(), len: 1 << 40, reason: "Cannot allocate memory".into() };
+        let e = MemoryError::Reserve {
+            name: "ram".into(),
+            len: 1 << 40,
+            reason: "Cannot allocate memory".into(),
+        };
         assert_eq!(
             e.to_string(),
             "cannot reserve 1 TiB for RAM block 'ram': Cannot allocate memory; use a smaller -m"
         );
-        assert_eq!(BusError::Unmapped(Gpa(0x1000)).to_string(), "nothing is mapped at 0x1000");
+        assert_eq!(
+            BusError::Unmapped(Gpa(0x1000)).to_string(),
+            "nothing is mapped at 0x1000"
+        );
     }
 
     #[test]

@@ -30,8 +30,12 @@ impl RangeKind {
     #[must_use]
     pub fn same(&self, other: &RangeKind) -> bool {
         match (self, other) {
-            (RangeKind::Ram(a), RangeKind::Ram(b)) | (RangeKind::Rom(a), RangeKind::Rom(b)) => Arc::ptr_eq(a, b),
-            (RangeKind::RomDevice(a, h), RangeKind::RomDevice(b, i)) => Arc::ptr_eq(a, b) && Arc::ptr_eq(h, i),
+            (RangeKind::Ram(a), RangeKind::Ram(b)) | (RangeKind::Rom(a), RangeKind::Rom(b)) => {
+                Arc::ptr_eq(a, b)
+            }
+            (RangeKind::RomDevice(a, h), RangeKind::RomDevice(b, i)) => {
+                Arc::ptr_eq(a, b) && Arc::ptr_eq(h, i)
+            }
             (RangeKind::Mmio(a), RangeKind::Mmio(b)) => Arc::ptr_eq(a, b),
             (RangeKind::Reserved, RangeKind::Reserved) => true,
             _ => false,
@@ -120,7 +124,9 @@ impl FlatRange {
     /// Reads 1 to 8 bytes, all in the range.
     fn read(&self, at: Gpa, size: u8, attrs: Attrs) -> Result<u64, BusError> {
         match &self.kind {
-            RangeKind::Ram(b) | RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => Ok(b.load(self.offset_of(at), size)),
+            RangeKind::Ram(b) | RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => {
+                Ok(b.load(self.offset_of(at), size))
+            }
             RangeKind::Mmio(h) => access::read(&**h, self.offset_of(at), size, attrs),
             RangeKind::Reserved => Ok(mask(size.into())),
         }
@@ -131,7 +137,9 @@ impl FlatRange {
         let offset = self.offset_of(at);
         match &self.kind {
             RangeKind::Ram(b) => b.store(offset, size, value),
-            RangeKind::Rom(b) | RangeKind::RomDevice(b, _) if attrs.may_write_rom() => b.store(offset, size, value),
+            RangeKind::Rom(b) | RangeKind::RomDevice(b, _) if attrs.may_write_rom() => {
+                b.store(offset, size, value)
+            }
             RangeKind::Rom(_) => return Err(BusError::ReadOnly(at)),
             RangeKind::RomDevice(_, h) | RangeKind::Mmio(h) => {
                 return access::write(&**h, offset, size, value & mask(size.into()), attrs);
@@ -158,7 +166,12 @@ impl FlatView {
         let mut ranges = Vec::new();
         render(&mut ranges, root, 0, 0..1 << bits, 0);
         let ranges = merge(ranges);
-        FlatView { generation, bits, starts: ranges.iter().map(|r| r.start.0).collect(), ranges: ranges.into() }
+        FlatView {
+            generation,
+            bits,
+            starts: ranges.iter().map(|r| r.start.0).collect(),
+            ranges: ranges.into(),
+        }
     }
 
     /// The generation of the address space it pictures.
@@ -178,13 +191,17 @@ impl FlatView {
     #[inline]
     pub fn find(&self, at: Gpa) -> Option<&FlatRange> {
         let after = self.starts.partition_point(|&start| start <= at.0);
-        self.ranges.get(after.wrapping_sub(1)).filter(|r| r.contains(at))
+        self.ranges
+            .get(after.wrapping_sub(1))
+            .filter(|r| r.contains(at))
     }
 
     /// The last address of an access of `len` bytes, if it does not leave the space.
     fn last(&self, at: Gpa, len: u64) -> Result<u64, BusError> {
         let top = u64::MAX >> (64 - self.bits.clamp(1, 64));
-        at.0.checked_add(len - 1).filter(|&last| last <= top).ok_or(BusError::Unmapped(at))
+        at.0.checked_add(len - 1)
+            .filter(|&last| last <= top)
+            .ok_or(BusError::Unmapped(at))
     }
 
     /// Calls `f` for each piece of `len` (not zero) bytes at `at` that is in one range, with its position and length. The first pass
@@ -234,10 +251,15 @@ impl FlatView {
             return range.read(at, size, attrs);
         }
         let mut value = 0;
-        self.pieces(at, size.into(), |_, _| Ok(()), |range, here, done, n| {
-            value |= range.read(here, n as u8, attrs)? << (done * 8);
-            Ok(())
-        })?;
+        self.pieces(
+            at,
+            size.into(),
+            |_, _| Ok(()),
+            |range, here, done, n| {
+                value |= range.read(here, n as u8, attrs)? << (done * 8);
+                Ok(())
+            },
+        )?;
         Ok(value)
     }
 
@@ -271,21 +293,28 @@ impl FlatView {
         if buf.is_empty() {
             return Ok(());
         }
-        self.pieces(at, buf.len() as u64, |_, _| Ok(()), |range, here, done, n| {
-            let part = &mut buf[done as usize..(done + n) as usize];
-            if let Some(block) = range.kind.block() {
-                return block.read(range.offset_of(here), part).map_err(|_| BusError::Unmapped(here));
-            }
-            let mut i = 0;
-            while i < part.len() {
-                let here = Gpa(here.0 + i as u64);
-                let size = chunk(range.offset_of(here), part.len() - i);
-                let value = range.read(here, size as u8, attrs)?;
-                part[i..i + size].copy_from_slice(&value.to_le_bytes()[..size]);
-                i += size;
-            }
-            Ok(())
-        })
+        self.pieces(
+            at,
+            buf.len() as u64,
+            |_, _| Ok(()),
+            |range, here, done, n| {
+                let part = &mut buf[done as usize..(done + n) as usize];
+                if let Some(block) = range.kind.block() {
+                    return block
+                        .read(range.offset_of(here), part)
+                        .map_err(|_| BusError::Unmapped(here));
+                }
+                let mut i = 0;
+                while i < part.len() {
+                    let here = Gpa(here.0 + i as u64);
+                    let size = chunk(range.offset_of(here), part.len() - i);
+                    let value = range.read(here, size as u8, attrs)?;
+                    part[i..i + size].copy_from_slice(&value.to_le_bytes()[..size]);
+                    i += size;
+                }
+                Ok(())
+            },
+        )
     }
 
     /// Writes any number of bytes: memory by bulk copy, registers by aligned accesses of up to 8 bytes.
@@ -304,9 +333,15 @@ impl FlatView {
                 let part = &buf[done as usize..(done + n) as usize];
                 match &range.kind {
                     RangeKind::Reserved => return Ok(()),
-                    RangeKind::Ram(b) => return b.write(range.offset_of(here), part).map_err(|_| BusError::Unmapped(here)),
+                    RangeKind::Ram(b) => {
+                        return b
+                            .write(range.offset_of(here), part)
+                            .map_err(|_| BusError::Unmapped(here));
+                    }
                     RangeKind::Rom(b) | RangeKind::RomDevice(b, _) if attrs.may_write_rom() => {
-                        return b.write(range.offset_of(here), part).map_err(|_| BusError::Unmapped(here));
+                        return b
+                            .write(range.offset_of(here), part)
+                            .map_err(|_| BusError::Unmapped(here));
                     }
                     _ => {}
                 }
@@ -336,7 +371,9 @@ impl FlatView {
             return Ok(());
         }
         let check = |range: &FlatRange, here: Gpa| match (&range.kind, write) {
-            (RangeKind::Ram(_), _) | (RangeKind::Rom(_) | RangeKind::RomDevice(..), false) => Ok(()),
+            (RangeKind::Ram(_), _) | (RangeKind::Rom(_) | RangeKind::RomDevice(..), false) => {
+                Ok(())
+            }
             (RangeKind::Rom(_), true) => Err(BusError::ReadOnly(here)),
             _ => Err(BusError::Denied(here)),
         };
@@ -357,7 +394,13 @@ fn chunk(offset: u64, left: usize) -> usize {
 
 /// Fills what `region` covers inside `clip` and no earlier (higher) region has covered. `base` is where the region starts, which may lie before
 /// the start of the space if it is seen through an alias.
-fn render(out: &mut Vec<FlatRange>, region: &Region, base: i128, clip: std::ops::Range<i128>, depth: usize) {
+fn render(
+    out: &mut Vec<FlatRange>,
+    region: &Region,
+    base: i128,
+    clip: std::ops::Range<i128>,
+    depth: usize,
+) {
     let inner = &region.0;
     let start = clip.start.max(base);
     let end = clip.end.min(base.saturating_add_unsigned(inner.len));
@@ -375,12 +418,24 @@ fn render(out: &mut Vec<FlatRange>, region: &Region, base: i128, clip: std::ops:
     let kind = match &inner.kind {
         Kind::Container => {
             for c in children {
-                render(out, &c.region, base + i128::from(c.offset), start..end, depth + 1);
+                render(
+                    out,
+                    &c.region,
+                    base + i128::from(c.offset),
+                    start..end,
+                    depth + 1,
+                );
             }
             return;
         }
         Kind::Alias(target, offset) => {
-            return render(out, target, base - i128::from(*offset), start..end, depth + 1);
+            return render(
+                out,
+                target,
+                base - i128::from(*offset),
+                start..end,
+                depth + 1,
+            );
         }
         Kind::Ram(b) => RangeKind::Ram(Arc::clone(b)),
         Kind::Rom(b) => RangeKind::Rom(Arc::clone(b)),
@@ -420,7 +475,8 @@ fn merge(ranges: Vec<FlatRange>) -> Vec<FlatRange> {
     for r in ranges {
         if let Some(prev) = out.last_mut()
             && prev.start.0.checked_add(prev.len) == Some(r.start.0)
-            && (prev.offset.wrapping_add(prev.len) == r.offset || matches!(r.kind, RangeKind::Reserved))
+            && (prev.offset.wrapping_add(prev.len) == r.offset
+                || matches!(r.kind, RangeKind::Reserved))
             && prev.kind.same(&r.kind)
             && prev.name == r.name
             && let Some(len) = prev.len.checked_add(r.len)
@@ -435,6 +491,9 @@ fn merge(ranges: Vec<FlatRange>) -> Vec<FlatRange> {
 
 impl fmt::Debug for FlatView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlatView").field("generation", &self.generation).field("ranges", &self.ranges).finish()
+        f.debug_struct("FlatView")
+            .field("generation", &self.generation)
+            .field("ranges", &self.ranges)
+            .finish()
     }
 }

@@ -71,6 +71,9 @@ mod tests {
 
     #[test]
     fn prints_as_hexadecimal() {
-        assert_eq!(format!("{:?} {}", Gpa(0x8000_0000), Gpa(16)), "0x80000000 0x10");
+        assert_eq!(
+            format!("{:?} {}", Gpa(0x8000_0000), Gpa(16)),
+            "0x80000000 0x10"
+        );
     }
 }

@@ -20,7 +20,8 @@ pub use error::{BusError, MemoryError};
 pub use flat::{FlatRange, FlatView, RangeKind};
 pub use gpa::{Gpa, PAGE_SIZE};
 pub use ram::{
-    Backing, DirtyClient, MAX_DIRTY_CLIENTS, MAX_WATCHERS, RamBlock, RamOptions, WatcherId, WriteWatcher,
+    Backing, DirtyClient, MAX_DIRTY_CLIENTS, MAX_WATCHERS, RamBlock, RamOptions, WatcherId,
+    WriteWatcher,
 };
 pub use region::Region;
 pub use space::{AddressSpace, SubscriptionId, Transaction, ViewListener};

@@ -54,8 +54,19 @@ pub struct Region(pub(crate) Arc<Inner>);
 
 impl Region {
     fn make(name: &str, len: u128, kind: Kind, space: Option<Weak<AddressSpace>>) -> Region {
-        let state = State { enabled: true, direct: true, children: Vec::new(), users: Vec::new(), space };
-        Region(Arc::new(Inner { name: name.into(), len, kind, state: Mutex::new(state) }))
+        let state = State {
+            enabled: true,
+            direct: true,
+            children: Vec::new(),
+            users: Vec::new(),
+            space,
+        };
+        Region(Arc::new(Inner {
+            name: name.into(),
+            len,
+            kind,
+            state: Mutex::new(state),
+        }))
     }
 
     /// An empty container: children show through where they are, and lower-priority siblings of the container everywhere else.
@@ -93,7 +104,12 @@ impl Region {
     #[must_use]
     pub fn rom_device(block: Arc<RamBlock>, handler: Arc<dyn MmioHandler>) -> Region {
         let name = block.name().to_string();
-        Region::make(&name, block.len().into(), Kind::RomDevice(block, handler), None)
+        Region::make(
+            &name,
+            block.len().into(),
+            Kind::RomDevice(block, handler),
+            None,
+        )
     }
 
     /// A window on `len` bytes of `target` from `offset`. What lies outside the target is a hole.
@@ -149,19 +165,35 @@ impl Region {
     pub fn add(&self, offset: u64, child: &Region, priority: i32) -> Result<(), MemoryError> {
         let (parent_name, child_name) = (|| self.name().to_string(), || child.name().to_string());
         if !matches!(self.0.kind, Kind::Container) {
-            return Err(MemoryError::NotContainer { parent: parent_name(), child: child_name() });
+            return Err(MemoryError::NotContainer {
+                parent: parent_name(),
+                child: child_name(),
+            });
         }
         self.check_fit(child, offset)?;
         if child.reaches(self) {
-            return Err(MemoryError::Cycle { parent: parent_name(), child: child_name() });
+            return Err(MemoryError::Cycle {
+                parent: parent_name(),
+                child: child_name(),
+            });
         }
         {
             let mut state = self.state();
             if state.children.iter().any(|c| c.region.same(child)) {
-                return Err(MemoryError::AlreadyMapped { parent: parent_name(), child: child_name() });
+                return Err(MemoryError::AlreadyMapped {
+                    parent: parent_name(),
+                    child: child_name(),
+                });
             }
             let at = state.children.partition_point(|c| c.priority > priority);
-            state.children.insert(at, Child { offset, region: child.clone(), priority });
+            state.children.insert(
+                at,
+                Child {
+                    offset,
+                    region: child.clone(),
+                    priority,
+                },
+            );
         }
         child.state().users.push(Arc::downgrade(&self.0));
         self.changed();
@@ -178,7 +210,10 @@ impl Region {
                 return;
             }
         }
-        child.state().users.retain(|u| !std::ptr::eq(u.as_ptr(), Arc::as_ptr(&self.0)));
+        child
+            .state()
+            .users
+            .retain(|u| !std::ptr::eq(u.as_ptr(), Arc::as_ptr(&self.0)));
         self.changed();
     }
 
@@ -191,7 +226,10 @@ impl Region {
         {
             let mut state = self.state();
             let Some(c) = state.children.iter_mut().find(|c| c.region.same(child)) else {
-                return Err(MemoryError::NotMapped { parent: self.name().into(), child: child.name().into() });
+                return Err(MemoryError::NotMapped {
+                    parent: self.name().into(),
+                    child: child.name().into(),
+                });
             };
             if c.offset == offset {
                 return Ok(());
@@ -296,11 +334,18 @@ impl Region {
         };
         let last = (start + self.0.len).saturating_sub(1);
         let off = if enabled { "" } else { " [disabled]" };
-        let _ = writeln!(out, "{:indent$}{start:016x}-{last:016x} (prio {priority}, {what}): {}{off}", "", self.name(), indent = depth * 2);
+        let _ = writeln!(
+            out,
+            "{:indent$}{start:016x}-{last:016x} (prio {priority}, {what}): {}{off}",
+            "",
+            self.name(),
+            indent = depth * 2
+        );
         let mut children = children;
         children.sort_by_key(|c| c.offset);
         for c in children {
-            c.region.describe(out, start + u128::from(c.offset), c.priority, depth + 1);
+            c.region
+                .describe(out, start + u128::from(c.offset), c.priority, depth + 1);
         }
     }
 }
@@ -323,17 +368,41 @@ mod tests {
         let parent = Region::container("parent", 0x1000);
         let child = Region::container("child", 0x100);
         let leaf = Region::reserved("leaf", 0x10);
-        assert!(matches!(leaf.add(0, &child, 0), Err(MemoryError::NotContainer { .. })));
-        assert!(matches!(parent.add(0xf01, &child, 0), Err(MemoryError::DoesNotFit { .. })));
-        assert!(matches!(parent.add(u64::MAX, &child, 0), Err(MemoryError::DoesNotFit { .. })));
-        assert!(matches!(parent.move_to(&child, 0), Err(MemoryError::NotMapped { .. })));
+        assert!(matches!(
+            leaf.add(0, &child, 0),
+            Err(MemoryError::NotContainer { .. })
+        ));
+        assert!(matches!(
+            parent.add(0xf01, &child, 0),
+            Err(MemoryError::DoesNotFit { .. })
+        ));
+        assert!(matches!(
+            parent.add(u64::MAX, &child, 0),
+            Err(MemoryError::DoesNotFit { .. })
+        ));
+        assert!(matches!(
+            parent.move_to(&child, 0),
+            Err(MemoryError::NotMapped { .. })
+        ));
         parent.add(0xf00, &child, 0).unwrap();
-        assert!(matches!(parent.add(0, &child, 0), Err(MemoryError::AlreadyMapped { .. })));
-        assert!(matches!(parent.add(0, &parent, 0), Err(MemoryError::Cycle { .. })));
+        assert!(matches!(
+            parent.add(0, &child, 0),
+            Err(MemoryError::AlreadyMapped { .. })
+        ));
+        assert!(matches!(
+            parent.add(0, &parent, 0),
+            Err(MemoryError::Cycle { .. })
+        ));
         let window = Region::alias("window", &parent, 0, 0x10);
-        assert!(matches!(child.add(0, &window, 0), Err(MemoryError::Cycle { .. })));
+        assert!(matches!(
+            child.add(0, &window, 0),
+            Err(MemoryError::Cycle { .. })
+        ));
         let e = parent.move_to(&child, 0xf80).unwrap_err().to_string();
-        assert_eq!(e, "'child' (0x100 bytes at 0xf80) does not fit into 'parent': lower the offset or enlarge the container");
+        assert_eq!(
+            e,
+            "'child' (0x100 bytes at 0xf80) does not fit into 'parent': lower the offset or enlarge the container"
+        );
         parent.remove(&child);
         parent.remove(&child);
         parent.add(0, &child, 0).unwrap();
@@ -345,7 +414,12 @@ mod tests {
         for (name, priority) in [("a", 0), ("b", 5), ("c", 0), ("d", -1), ("e", 5)] {
             parent.add(0, &Region::reserved(name, 1), priority).unwrap();
         }
-        let order: Vec<_> = parent.state().children.iter().map(|c| c.region.name().to_string()).collect();
+        let order: Vec<_> = parent
+            .state()
+            .children
+            .iter()
+            .map(|c| c.region.name().to_string())
+            .collect();
         assert_eq!(order, ["e", "b", "c", "a", "d"]);
     }
 }

@@ -217,7 +217,15 @@ impl AddressSpace {
         let view = self.view();
         let _ = writeln!(out, "flat view {}:", view.generation());
         for r in view.ranges() {
-            let _ = writeln!(out, "  {:016x}-{:016x} ({:?}): {} @{:x}", r.start, r.last(), r.kind, r.name, r.offset);
+            let _ = writeln!(
+                out,
+                "  {:016x}-{:016x} ({:?}): {} @{:x}",
+                r.start,
+                r.last(),
+                r.kind,
+                r.name,
+                r.offset
+            );
         }
         out
     }
@@ -225,12 +233,19 @@ impl AddressSpace {
 
 /// The ranges of `of` that `from` lacks. Both are sorted by start, and starts are unique.
 fn missing<'a>(of: &'a [FlatRange], from: &'a [FlatRange]) -> impl Iterator<Item = &'a FlatRange> {
-    of.iter().filter(|r| from.binary_search_by_key(&r.start, |f| f.start).ok().is_none_or(|i| !from[i].same(r)))
+    of.iter().filter(|r| {
+        from.binary_search_by_key(&r.start, |f| f.start)
+            .ok()
+            .is_none_or(|i| !from[i].same(r))
+    })
 }
 
 impl fmt::Debug for AddressSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddressSpace").field("name", &self.name).field("generation", &self.generation()).finish_non_exhaustive()
+        f.debug_struct("AddressSpace")
+            .field("name", &self.name)
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
     }
 }
 

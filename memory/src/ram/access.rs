@@ -6,7 +6,10 @@
 //!
 //! The guest may touch the same bytes with another size. No language-level memory model covers that; hosts do (the words are
 //! accessed by single instructions), and every byte read is one that somebody wrote.
-#![allow(unsafe_code, reason = "the one place that dereferences guest memory; everything is bounds-checked here")]
+#![allow(
+    unsafe_code,
+    reason = "the one place that dereferences guest memory; everything is bounds-checked here"
+)]
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -42,7 +45,10 @@ unsafe fn load_at(p: *mut u8, n: usize, order: Ordering) -> u64 {
 ///
 /// # Safety
 /// `p` must be valid for atomic writes of `n` bytes and aligned to `n`.
-#[allow(clippy::cast_possible_truncation, reason = "the low bytes are what is stored")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the low bytes are what is stored"
+)]
 unsafe fn store_at(p: *mut u8, n: usize, v: u64, order: Ordering) {
     // SAFETY: as in `load_at`.
     unsafe {
@@ -86,7 +92,9 @@ impl Bytes {
 
     /// Copies out; false (and nothing done) if the range is not inside.
     pub(super) fn read(&self, off: u64, buf: &mut [u8]) -> bool {
-        let Some(p) = self.at(off, buf.len()) else { return false };
+        let Some(p) = self.at(off, buf.len()) else {
+            return false;
+        };
         let mut i = 0;
         while i < buf.len() {
             // SAFETY: `i < buf.len()`, which lies inside the mapping.
@@ -97,7 +105,8 @@ impl Bytes {
                 let done = words.len() * 8;
                 for (k, word) in words.enumerate() {
                     // SAFETY: `q` is 8-aligned and this word lies inside the mapping, as `buf` does.
-                    let v = unsafe { AtomicU64::from_ptr(q.add(k * 8).cast()).load(Ordering::Relaxed) };
+                    let v =
+                        unsafe { AtomicU64::from_ptr(q.add(k * 8).cast()).load(Ordering::Relaxed) };
                     word.copy_from_slice(&v.to_ne_bytes());
                 }
                 i += done;
@@ -113,7 +122,9 @@ impl Bytes {
 
     /// Copies in; false (and nothing done) if the range is not inside.
     pub(super) fn write(&self, off: u64, buf: &[u8]) -> bool {
-        let Some(p) = self.at(off, buf.len()) else { return false };
+        let Some(p) = self.at(off, buf.len()) else {
+            return false;
+        };
         let mut i = 0;
         while i < buf.len() {
             // SAFETY: `i < buf.len()`, which lies inside the mapping.
@@ -140,8 +151,12 @@ impl Bytes {
 
     /// Sets `n` bytes; false (and nothing done) if the range is not inside.
     pub(super) fn fill(&self, off: u64, n: u64, byte: u8) -> bool {
-        let Ok(n) = usize::try_from(n) else { return false };
-        let Some(p) = self.at(off, n) else { return false };
+        let Ok(n) = usize::try_from(n) else {
+            return false;
+        };
+        let Some(p) = self.at(off, n) else {
+            return false;
+        };
         let v = u64::from_ne_bytes([byte; 8]);
         let mut i = 0;
         while i < n {
@@ -158,8 +173,12 @@ impl Bytes {
 
     /// Whether `n` bytes are all zero; false if the range is not inside.
     pub(super) fn is_zero(&self, off: u64, n: u64) -> bool {
-        let Ok(n) = usize::try_from(n) else { return false };
-        let Some(p) = self.at(off, n) else { return false };
+        let Ok(n) = usize::try_from(n) else {
+            return false;
+        };
+        let Some(p) = self.at(off, n) else {
+            return false;
+        };
         let mut i = 0;
         while i < n {
             // SAFETY: `i < n`, which lies inside; `step` chooses an aligned size that fits.
@@ -200,7 +219,9 @@ impl Bytes {
         if n == 0 || n > 8 {
             return false;
         }
-        let Some(p) = self.at(off, n) else { return false };
+        let Some(p) = self.at(off, n) else {
+            return false;
+        };
         if n.is_power_of_two() && p.addr() & (n - 1) == 0 {
             // SAFETY: inside, and aligned.
             unsafe { store_at(p, n, v, order) };
@@ -213,8 +234,17 @@ impl Bytes {
     }
 
     /// Sequentially consistent compare and exchange of a naturally aligned 1, 2, 4 or 8 bytes. `None` if it is not aligned or inside.
-    #[allow(clippy::cast_possible_truncation, reason = "the low bytes are what is compared and stored")]
-    pub(super) fn compare_exchange(&self, off: u64, size: u8, old: u64, new: u64) -> Option<Result<u64, u64>> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the low bytes are what is compared and stored"
+    )]
+    pub(super) fn compare_exchange(
+        &self,
+        off: u64,
+        size: u8,
+        old: u64,
+        new: u64,
+    ) -> Option<Result<u64, u64>> {
         fn widen<T: Into<u64>>(r: Result<T, T>) -> Result<u64, u64> {
             r.map(Into::into).map_err(Into::into)
         }

@@ -46,7 +46,8 @@ impl PageTracker {
     }
 
     pub(super) fn needs_note(&self, page: u64) -> bool {
-        self.word(page).is_none_or(|w| w.load(Ordering::Relaxed) != 0)
+        self.word(page)
+            .is_none_or(|w| w.load(Ordering::Relaxed) != 0)
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -94,7 +95,10 @@ impl PageTracker {
 
     fn mark_group(&self, slot: usize, page: u64) {
         let group = page / GROUP;
-        if let Some(word) = self.groups[slot].get().and_then(|g| g.get((group / 64) as usize)) {
+        if let Some(word) = self.groups[slot]
+            .get()
+            .and_then(|g| g.get((group / 64) as usize))
+        {
             word.fetch_or(1 << (group % 64), Ordering::SeqCst);
         }
     }
@@ -106,7 +110,12 @@ impl PageTracker {
             if slot >= MAX_DIRTY_CLIENTS {
                 return None;
             }
-            match self.taken.compare_exchange_weak(taken, taken | 1 << slot, Ordering::SeqCst, Ordering::Relaxed) {
+            match self.taken.compare_exchange_weak(
+                taken,
+                taken | 1 << slot,
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return Some(slot),
                 Err(now) => taken = now,
             }
@@ -116,13 +125,19 @@ impl PageTracker {
     /// Visits a client's dirty pages in ascending order, making them clean if `clean`.
     fn visit(&self, slot: usize, clean: bool, mut found: impl FnMut(u64)) {
         let bit = 1u16 << slot;
-        let Some(groups) = self.groups[slot].get() else { return };
+        let Some(groups) = self.groups[slot].get() else {
+            return;
+        };
         let mut fast_page_became_slow = false;
         for (i, word) in groups.iter().enumerate() {
             if word.load(Ordering::SeqCst) == 0 {
                 continue;
             }
-            let mut bits = if clean { word.swap(0, Ordering::SeqCst) } else { word.load(Ordering::SeqCst) };
+            let mut bits = if clean {
+                word.swap(0, Ordering::SeqCst)
+            } else {
+                word.load(Ordering::SeqCst)
+            };
             while bits != 0 {
                 let group = i as u64 * 64 + u64::from(bits.trailing_zeros());
                 bits &= bits - 1;
@@ -169,7 +184,10 @@ impl DirtyClient {
             w.fetch_or(1 << slot, Ordering::SeqCst);
         }
         t.bump();
-        Some(DirtyClient { block: Arc::clone(block), slot })
+        Some(DirtyClient {
+            block: Arc::clone(block),
+            slot,
+        })
     }
 
     /// The block it is about.
@@ -190,7 +208,9 @@ impl DirtyClient {
     #[must_use]
     pub fn peek(&self) -> Vec<u64> {
         let mut pages = Vec::new();
-        self.block.tracker.visit(self.slot, false, |p| pages.push(p));
+        self.block
+            .tracker
+            .visit(self.slot, false, |p| pages.push(p));
         pages
     }
 
@@ -233,7 +253,10 @@ impl Drop for DirtyClient {
 
 impl fmt::Debug for DirtyClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DirtyClient").field("block", &self.block.name()).field("slot", &self.slot).finish()
+        f.debug_struct("DirtyClient")
+            .field("block", &self.block.name())
+            .field("slot", &self.slot)
+            .finish()
     }
 }
 
@@ -246,7 +269,10 @@ mod tests {
     use crate::ram::{Backing, RamOptions};
 
     fn block(pages: u64) -> Arc<RamBlock> {
-        let opt = RamOptions { backing: Backing::Heap, ..RamOptions::default() };
+        let opt = RamOptions {
+            backing: Backing::Heap,
+            ..RamOptions::default()
+        };
         RamBlock::new("t", pages * PAGE_SIZE, &opt).unwrap()
     }
 
@@ -360,7 +386,11 @@ mod tests {
         });
         round(&mut copy);
         for page in 0..PAGES {
-            assert_eq!(copy[page as usize], b.load(page * PAGE_SIZE + 8, 8), "page {page}");
+            assert_eq!(
+                copy[page as usize],
+                b.load(page * PAGE_SIZE + 8, 8),
+                "page {page}"
+            );
         }
         assert!(copy.iter().filter(|&&v| v != 0).count() > 100 || cfg!(miri));
     }

@@ -53,5 +53,10 @@ pub(super) fn zeroed_u16(n: usize) -> Option<Box<[AtomicU16]>> {
     // SAFETY: the layout is not empty.
     let p = NonNull::new(unsafe { alloc_zeroed(layout) })?;
     // SAFETY: `n` zeroed `AtomicU16` of the layout a box of that slice has; zero is a valid value.
-    Some(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(p.as_ptr().cast::<AtomicU16>(), n)) })
+    Some(unsafe {
+        Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+            p.as_ptr().cast::<AtomicU16>(),
+            n,
+        ))
+    })
 }

@@ -1,6 +1,9 @@
 //! RAM in a host mapping: a memfd when it is to be shared, anonymous memory otherwise. Both are reserved without commitment
 //! (`MAP_NORESERVE`) and populated by the host on first touch.
-#![allow(unsafe_code, reason = "memfd_create, madvise, fallocate and lseek have no safe wrapper here")]
+#![allow(
+    unsafe_code,
+    reason = "memfd_create, madvise, fallocate and lseek have no safe wrapper here"
+)]
 
 use std::fs::File;
 use std::io;
@@ -18,7 +21,12 @@ pub(super) struct Mapping {
 }
 
 fn memfd(name: &str) -> io::Result<File> {
-    let name: Vec<u8> = name.bytes().filter(|&b| b != 0).take(200).chain([0]).collect();
+    let name: Vec<u8> = name
+        .bytes()
+        .filter(|&b| b != 0)
+        .take(200)
+        .chain([0])
+        .collect();
     // SAFETY: `name` ends in its only NUL.
     let fd = unsafe { libc::memfd_create(name.as_ptr().cast(), libc::MFD_CLOEXEC) };
     if fd < 0 {
@@ -30,12 +38,20 @@ fn memfd(name: &str) -> io::Result<File> {
 
 impl Mapping {
     /// Maps `len` zero bytes and returns their accessor too, which must not outlive the mapping.
-    pub(super) fn new(name: &str, len: usize, shared: bool, huge_pages: bool) -> io::Result<(Mapping, Bytes)> {
-        let builder = MmapRegionBuilder::<()>::new(len).with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE);
+    pub(super) fn new(
+        name: &str,
+        len: usize,
+        shared: bool,
+        huge_pages: bool,
+    ) -> io::Result<(Mapping, Bytes)> {
+        let builder =
+            MmapRegionBuilder::<()>::new(len).with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE);
         let builder = if shared {
             let file = memfd(name)?;
             file.set_len(len as u64)?;
-            builder.with_file_offset(FileOffset::new(file, 0)).with_mmap_flags(libc::MAP_SHARED | libc::MAP_NORESERVE)
+            builder
+                .with_file_offset(FileOffset::new(file, 0))
+                .with_mmap_flags(libc::MAP_SHARED | libc::MAP_NORESERVE)
         } else {
             builder.with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
         };
@@ -43,7 +59,8 @@ impl Mapping {
             MmapRegionError::Mmap(e) => e,
             other => io::Error::other(other.to_string()),
         })?;
-        let start = NonNull::new(region.as_ptr()).ok_or_else(|| io::Error::other("mapped at address zero"))?;
+        let start = NonNull::new(region.as_ptr())
+            .ok_or_else(|| io::Error::other("mapped at address zero"))?;
         if huge_pages {
             // Advice only: a host without huge pages serves small ones.
             // SAFETY: the range is exactly the fresh mapping.
@@ -62,23 +79,43 @@ impl Mapping {
     /// Gives whole pages back to the host; they read as zero afterwards. The range must be page-aligned; one that is not inside is refused.
     pub(super) fn discard(&self, off: u64, len: u64) -> io::Result<()> {
         let (start, n) = match (usize::try_from(off), usize::try_from(len)) {
-            (Ok(start), Ok(n)) if start.checked_add(n).is_some_and(|end| end <= self.region.size()) => (start, n),
+            (Ok(start), Ok(n))
+                if start
+                    .checked_add(n)
+                    .is_some_and(|end| end <= self.region.size()) =>
+            {
+                (start, n)
+            }
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         };
-        let status = if let (Some(file), Ok(off), Ok(len)) = (self.file(), i64::try_from(off), i64::try_from(len)) {
+        let status = if let (Some(file), Ok(off), Ok(len)) =
+            (self.file(), i64::try_from(off), i64::try_from(len))
+        {
             let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
             // SAFETY: a plain system call on our own descriptor; the mapping stays valid and reads zero.
             unsafe { libc::fallocate(file.as_raw_fd(), mode, off, len) }
         } else {
             // SAFETY: the range was checked to be inside our own anonymous mapping, which reads zero afterwards.
-            unsafe { libc::madvise(self.region.as_ptr().add(start).cast(), n, libc::MADV_DONTNEED) }
+            unsafe {
+                libc::madvise(
+                    self.region.as_ptr().add(start).cast(),
+                    n,
+                    libc::MADV_DONTNEED,
+                )
+            }
         };
-        if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// The first offset at or after `off` that may hold data, so that a scan need not populate holes. `None`: only holes follow.
     pub(super) fn next_data(&self, off: u64) -> Option<u64> {
-        let (Some(file), Ok(at)) = (self.file(), i64::try_from(off)) else { return Some(off) };
+        let (Some(file), Ok(at)) = (self.file(), i64::try_from(off)) else {
+            return Some(off);
+        };
         // SAFETY: a plain system call on our own descriptor, whose file position nothing else uses.
         let found = unsafe { libc::lseek(file.as_raw_fd(), at, libc::SEEK_DATA) };
         match u64::try_from(found) {

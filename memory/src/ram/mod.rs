@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use crate::error::{BusError, MemoryError};
 use crate::gpa::{Gpa, PAGE_SIZE};
 use access::Bytes;
-pub use dirty::{DirtyClient, MAX_DIRTY_CLIENTS};
 use dirty::PageTracker;
+pub use dirty::{DirtyClient, MAX_DIRTY_CLIENTS};
 use heap::HeapMap;
-pub use watch::{MAX_WATCHERS, WatcherId, WriteWatcher};
 use watch::Watchers;
+pub use watch::{MAX_WATCHERS, WatcherId, WriteWatcher};
 
 /// Where a block's bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,16 @@ pub struct RamOptions {
 impl Default for RamOptions {
     /// A shared memfd with the feature `mmap`, the heap without it; no huge pages.
     fn default() -> RamOptions {
-        let backing = if cfg!(feature = "mmap") { Backing::Memfd } else { Backing::Heap };
-        RamOptions { shared: true, huge_pages: false, backing }
+        let backing = if cfg!(feature = "mmap") {
+            Backing::Memfd
+        } else {
+            Backing::Heap
+        };
+        RamOptions {
+            shared: true,
+            huge_pages: false,
+            backing,
+        }
     }
 }
 
@@ -91,11 +99,21 @@ impl RamBlock {
     /// `len` is zero or no multiple of 4096, the host refuses the memory, or the build lacks the backing.
     pub fn new(name: &str, len: u64, opt: &RamOptions) -> Result<Arc<RamBlock>, MemoryError> {
         if len == 0 || !len.is_multiple_of(PAGE_SIZE) {
-            return Err(MemoryError::BadLength { name: name.into(), len });
+            return Err(MemoryError::BadLength {
+                name: name.into(),
+                len,
+            });
         }
-        let reserve = |reason: String| MemoryError::Reserve { name: name.into(), len, reason };
+        let reserve = |reason: String| MemoryError::Reserve {
+            name: name.into(),
+            len,
+            reason,
+        };
         let no_memory = || reserve("Cannot allocate memory".into());
-        let host_len = usize::try_from(len).ok().filter(|&n| isize::try_from(n).is_ok()).ok_or_else(no_memory)?;
+        let host_len = usize::try_from(len)
+            .ok()
+            .filter(|&n| isize::try_from(n).is_ok())
+            .ok_or_else(no_memory)?;
         let (holder, bytes) = match opt.backing {
             Backing::Heap => {
                 let (map, bytes) = HeapMap::new(host_len).ok_or_else(no_memory)?;
@@ -103,8 +121,8 @@ impl RamBlock {
             }
             #[cfg(feature = "mmap")]
             Backing::Memfd => {
-                let (map, bytes) =
-                    mmap::Mapping::new(name, host_len, opt.shared, opt.huge_pages).map_err(|e| reserve(host_text(&e)))?;
+                let (map, bytes) = mmap::Mapping::new(name, host_len, opt.shared, opt.huge_pages)
+                    .map_err(|e| reserve(host_text(&e)))?;
                 (Holder::Mapping(map), bytes)
             }
             #[cfg(not(feature = "mmap"))]
@@ -177,7 +195,11 @@ impl RamBlock {
     /// # Errors
     /// [`BusError::Unmapped`] (with an offset in place of the address) if the range is not inside; then nothing was read.
     pub fn read(&self, off: u64, buf: &mut [u8]) -> Result<(), BusError> {
-        if self.bytes.read(off, buf) { Ok(()) } else { Err(BusError::Unmapped(Gpa(off.max(self.len)))) }
+        if self.bytes.read(off, buf) {
+            Ok(())
+        } else {
+            Err(BusError::Unmapped(Gpa(off.max(self.len))))
+        }
     }
 
     /// Copies into the block and notes the write. Naturally aligned pieces of up to 8 bytes are each written in one go.
@@ -236,9 +258,18 @@ impl RamBlock {
     ///
     /// # Errors
     /// Out of range, not aligned, or another size.
-    pub fn compare_exchange(&self, off: u64, size: u8, old: u64, new: u64) -> Result<Result<u64, u64>, BusError> {
+    pub fn compare_exchange(
+        &self,
+        off: u64,
+        size: u8,
+        old: u64,
+        new: u64,
+    ) -> Result<Result<u64, u64>, BusError> {
         self.check(off, size.into())?;
-        let done = self.bytes.compare_exchange(off, size, old, new).ok_or(BusError::Unaligned(Gpa(off)))?;
+        let done = self
+            .bytes
+            .compare_exchange(off, size, old, new)
+            .ok_or(BusError::Unaligned(Gpa(off)))?;
         if done.is_ok() {
             self.note_write(off, size.into());
         }
@@ -320,7 +351,12 @@ impl RamBlock {
     #[inline]
     pub fn note_write(&self, off: u64, len: u64) {
         fence(Ordering::SeqCst);
-        let Some(last) = off.checked_add(len).and_then(|end| end.min(self.len).checked_sub(1)) else { return };
+        let Some(last) = off
+            .checked_add(len)
+            .and_then(|end| end.min(self.len).checked_sub(1))
+        else {
+            return;
+        };
         if len == 0 || off > last {
             return;
         }
@@ -373,7 +409,8 @@ impl RamBlock {
     /// # Errors
     /// [`MemoryError::TooManyDirtyClients`] if 8 exist.
     pub fn try_dirty_register(self: &Arc<Self>) -> Result<DirtyClient, MemoryError> {
-        DirtyClient::register(self).ok_or_else(|| MemoryError::TooManyDirtyClients(self.name.to_string()))
+        DirtyClient::register(self)
+            .ok_or_else(|| MemoryError::TooManyDirtyClients(self.name.to_string()))
     }
 }
 
@@ -381,12 +418,19 @@ impl RamBlock {
 #[cfg(feature = "mmap")]
 fn host_text(e: &std::io::Error) -> String {
     let text = e.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_string()
 }
 
 impl fmt::Debug for RamBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RamBlock").field("name", &self.name).field("len", &self.len).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("RamBlock")
+            .field("name", &self.name)
+            .field("len", &self.len)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

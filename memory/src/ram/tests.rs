@@ -6,10 +6,17 @@ use super::*;
 
 fn options() -> Vec<RamOptions> {
     let base = RamOptions::default();
-    let mut all = vec![RamOptions { backing: Backing::Heap, ..base.clone() }];
+    let mut all = vec![RamOptions {
+        backing: Backing::Heap,
+        ..base.clone()
+    }];
     if cfg!(feature = "mmap") && !cfg!(miri) {
         all.push(base.clone());
-        all.push(RamOptions { shared: false, huge_pages: true, ..base });
+        all.push(RamOptions {
+            shared: false,
+            huge_pages: true,
+            ..base
+        });
     }
     all
 }
@@ -33,19 +40,31 @@ fn a_new_block_is_zero_and_page_aligned() {
 fn bad_requests_are_explained() {
     for opt in options() {
         for len in [0, 1, 4095, 4097] {
-            assert!(matches!(RamBlock::new("r", len, &opt), Err(MemoryError::BadLength { .. })));
+            assert!(matches!(
+                RamBlock::new("r", len, &opt),
+                Err(MemoryError::BadLength { .. })
+            ));
         }
         let e = RamBlock::new("ram", 1 << 60, &opt).unwrap_err().to_string();
-        assert_eq!(e, "cannot reserve 1024 PiB for RAM block 'ram': Cannot allocate memory; use a smaller -m");
-        assert!(RamBlock::new("ram", u64::MAX & !4095, &opt).is_err());
+        assert_eq!(
+            e,
+            "cannot reserve 1024 PiB for RAM block 'ram': Cannot allocate memory; use a smaller -m"
+        );
+        assert!(RamBlock::new("ram", !4095, &opt).is_err());
     }
 }
 
 #[cfg(not(feature = "mmap"))]
 #[test]
 fn no_memfd_without_the_feature() {
-    let opt = RamOptions { backing: Backing::Memfd, ..RamOptions::default() };
-    assert!(matches!(RamBlock::new("r", 4096, &opt), Err(MemoryError::NoBacking { .. })));
+    let opt = RamOptions {
+        backing: Backing::Memfd,
+        ..RamOptions::default()
+    };
+    assert!(matches!(
+        RamBlock::new("r", 4096, &opt),
+        Err(MemoryError::NoBacking { .. })
+    ));
 }
 
 #[cfg(all(feature = "mmap", not(miri)))]
@@ -58,12 +77,26 @@ fn a_shared_block_is_its_file() {
     let mut buf = [0; 5];
     file.read_exact_at(&mut buf, at + 5000).unwrap();
     assert_eq!(&buf, b"hello");
-    assert!(file.metadata().unwrap().blocks() * 512 < 4 << 20, "populated lazily");
+    assert!(
+        file.metadata().unwrap().blocks() * 512 < 4 << 20,
+        "populated lazily"
+    );
     assert!(b.is_zero(8192, b.len() - 8192));
-    assert!(file.metadata().unwrap().blocks() * 512 < 4 << 20, "asking for zeros populates nothing");
+    assert!(
+        file.metadata().unwrap().blocks() * 512 < 4 << 20,
+        "asking for zeros populates nothing"
+    );
     b.discard(0, b.len()).unwrap();
     assert_eq!(file.metadata().unwrap().blocks(), 0);
-    let private = RamBlock::new("r", 4096, &RamOptions { shared: false, ..RamOptions::default() }).unwrap();
+    let private = RamBlock::new(
+        "r",
+        4096,
+        &RamOptions {
+            shared: false,
+            ..RamOptions::default()
+        },
+    )
+    .unwrap();
     assert!(private.file().is_none());
 }
 
@@ -76,7 +109,10 @@ fn discard_zeroes_exactly_and_is_noted() {
         b.discard(PAGE_SIZE - 3, 3 * PAGE_SIZE).unwrap();
         assert_eq!(d.take(), [0, 1, 2, 3]);
         assert!(b.is_zero(PAGE_SIZE - 3, 3 * PAGE_SIZE));
-        assert_eq!((b.load(PAGE_SIZE - 4, 1), b.load(4 * PAGE_SIZE - 3, 1)), (0xff, 0xff));
+        assert_eq!(
+            (b.load(PAGE_SIZE - 4, 1), b.load(4 * PAGE_SIZE - 3, 1)),
+            (0xff, 0xff)
+        );
         b.discard(5 * PAGE_SIZE + 1, 6).unwrap();
         assert_eq!(b.load(5 * PAGE_SIZE, 8), 0xff00_0000_0000_00ff);
         assert!(b.discard(8 * PAGE_SIZE - 1, 2).is_err());
@@ -97,10 +133,16 @@ fn out_of_range_is_harmless() {
         b.note_write(PAGE_SIZE + 5, 1);
         b.note_write(PAGE_SIZE - 1, 100);
         b.watch(7);
-        assert_eq!(b.read(PAGE_SIZE - 1, &mut [0; 2]), Err(BusError::Unmapped(Gpa(PAGE_SIZE))));
+        assert_eq!(
+            b.read(PAGE_SIZE - 1, &mut [0; 2]),
+            Err(BusError::Unmapped(Gpa(PAGE_SIZE)))
+        );
         assert!(b.write(u64::MAX, &[0; 2]).is_err());
         assert!(b.fill(1, PAGE_SIZE, 0).is_err());
-        assert_eq!(b.compare_exchange(2, 4, 0, 0), Err(BusError::Unaligned(Gpa(2))));
+        assert_eq!(
+            b.compare_exchange(2, 4, 0, 0),
+            Err(BusError::Unaligned(Gpa(2)))
+        );
         assert_eq!(b.load(PAGE_SIZE - 8, 8), 0x0101_0101_0101_0101);
     }
 }
@@ -109,12 +151,22 @@ fn out_of_range_is_harmless() {
 fn compare_and_exchange() {
     let b = RamBlock::new("r", PAGE_SIZE, &RamOptions::default()).unwrap();
     for size in [1u8, 2, 4, 8] {
-        let mask = if size == 8 { u64::MAX } else { (1 << (size * 8)) - 1 };
+        let mask = if size == 8 {
+            u64::MAX
+        } else {
+            (1 << (size * 8)) - 1
+        };
         b.store(8, 8, 0x8877_6655_4433_2211);
         let old = 0x8877_6655_4433_2211 & mask;
         assert_eq!(b.compare_exchange(8, size, old ^ 1, 0), Ok(Err(old)));
-        assert_eq!(b.compare_exchange(8, size, old, 0xabab_abab_abab_abab & mask), Ok(Ok(old)));
-        assert_eq!(b.load(8, 8), (0x8877_6655_4433_2211 & !mask) | (0xabab_abab_abab_abab & mask));
+        assert_eq!(
+            b.compare_exchange(8, size, old, 0xabab_abab_abab_abab & mask),
+            Ok(Ok(old))
+        );
+        assert_eq!(
+            b.load(8, 8),
+            (0x8877_6655_4433_2211 & !mask) | (0xabab_abab_abab_abab & mask)
+        );
     }
     assert_eq!(b.load(16, 8), 0);
 }

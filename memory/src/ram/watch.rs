@@ -25,7 +25,11 @@ pub struct WatcherId(u32);
 impl WatcherId {
     /// The page-word bit of watcher `n`. Watchers beyond the seventh have none and share the general one.
     fn bit(self) -> u16 {
-        if (self.0 as usize) < MAX_WATCHERS { 1 << (8 + self.0) } else { ANY }
+        if (self.0 as usize) < MAX_WATCHERS {
+            1 << (8 + self.0)
+        } else {
+            ANY
+        }
     }
 }
 
@@ -53,10 +57,17 @@ impl RamBlock {
     /// Registers a watcher. Several may be registered; each is told of writes to pages marked by [`watch`](Self::watch), and to pages
     /// marked for it by [`watch_for`](Self::watch_for).
     pub fn set_watcher(&self, w: Weak<dyn WriteWatcher>) -> WatcherId {
-        let mut list = self.watchers.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self
+            .watchers
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let list = Arc::make_mut(&mut list);
         // The lowest number not in use.
-        let id = (0..).map(WatcherId).find(|id| list.iter().all(|(other, _)| other != id)).unwrap_or(WatcherId(u32::MAX));
+        let id = (0..)
+            .map(WatcherId)
+            .find(|id| list.iter().all(|(other, _)| other != id))
+            .unwrap_or(WatcherId(u32::MAX));
         list.push((id, w));
         id
     }
@@ -64,7 +75,11 @@ impl RamBlock {
     /// Removes a watcher and the marks made for it alone. Calls to it that are under way on other threads may still finish.
     pub fn remove_watcher(&self, id: WatcherId) {
         {
-            let mut list = self.watchers.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut list = self
+                .watchers
+                .0
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             Arc::make_mut(&mut list).retain(|(other, _)| *other != id);
         }
         if id.bit() != ANY {
@@ -153,7 +168,10 @@ mod tests {
     }
 
     fn block() -> Arc<RamBlock> {
-        let opt = RamOptions { backing: Backing::Heap, ..RamOptions::default() };
+        let opt = RamOptions {
+            backing: Backing::Heap,
+            ..RamOptions::default()
+        };
         RamBlock::new("t", 8 * PAGE_SIZE, &opt).unwrap()
     }
 
@@ -171,8 +189,12 @@ mod tests {
         b.store(0, 8, 1);
         b.store(2 * PAGE_SIZE, 1, 1);
         assert_eq!(log.take(), []);
-        b.write(PAGE_SIZE - 4, &vec![7; 3 * PAGE_SIZE as usize]).unwrap();
-        assert_eq!(log.take(), [(PAGE_SIZE, PAGE_SIZE), (3 * PAGE_SIZE, PAGE_SIZE - 4)]);
+        b.write(PAGE_SIZE - 4, &vec![7; 3 * PAGE_SIZE as usize])
+            .unwrap();
+        assert_eq!(
+            log.take(),
+            [(PAGE_SIZE, PAGE_SIZE), (3 * PAGE_SIZE, PAGE_SIZE - 4)]
+        );
         b.store(PAGE_SIZE + 6, 2, 0);
         assert_eq!(log.take(), [(PAGE_SIZE + 6, 2)]);
         assert!(b.compare_exchange(PAGE_SIZE, 8, 1, 2).unwrap().is_err());
@@ -185,7 +207,13 @@ mod tests {
 
     #[test]
     fn a_watcher_may_unwatch_and_may_die() {
-        let (b, log) = (block(), Arc::new(Log { unwatch: true, ..Log::default() }));
+        let (b, log) = (
+            block(),
+            Arc::new(Log {
+                unwatch: true,
+                ..Log::default()
+            }),
+        );
         b.set_watcher(weak(&log));
         b.watch(2);
         b.fill(0, b.len(), 1).unwrap();
@@ -212,7 +240,9 @@ mod tests {
         b.watch_for(ids[8], 2);
         b.unwatch_for(ids[7], 2);
         b.store(2 * PAGE_SIZE, 1, 1);
-        assert_eq!(logs[8].take(), [(2 * PAGE_SIZE, 1)]);
+        for log in &logs {
+            assert_eq!(log.take(), [(2 * PAGE_SIZE, 1)]);
+        }
         b.remove_watcher(ids[1]);
         assert!(!b.is_watched(1));
         b.store(PAGE_SIZE, 1, 1);
