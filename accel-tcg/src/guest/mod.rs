@@ -171,7 +171,7 @@ pub trait Guest: Sized + Send + 'static {
     /// Back to the reset state.
     fn reset(&mut self, regs: &mut [u64; SLOTS]);
     /// Decodes the instruction at the start of `bytes`.
-    fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    fn decode(&self, mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
     /// What the instruction does to the flow of control, so that decoding ahead stops where it should.
     fn flow(insn: &Self::Insn) -> InsnFlow;
     /// Performs one instruction at virtual address `pc`.
@@ -185,12 +185,17 @@ pub trait Guest: Sized + Send + 'static {
     fn mode_key(&self, regs: &[u64; SLOTS]) -> ModeKey;
     /// Translation regime in force.
     fn bank_key(&self) -> BankKey;
-    /// Translates a virtual address. Pure but for updates of accessed and dirty bits.
-    fn translate(&mut self, va: u64, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
+    /// Translates a virtual address for an access of `len` bytes that does not cross a page. Pure but for updates of accessed and dirty bits.
+    fn translate(&mut self, va: u64, len: u8, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
     /// The exception for a failed bus access at virtual address `va`.
     fn bus_fault(&self, va: u64, kind: AccessKind) -> Exception;
     /// The exception for a misaligned access.
     fn misaligned(&self, va: u64, kind: AccessKind) -> Exception;
+    /// Offers an exception to the machine before the guest takes it: firmware calls that the host answers. The PC slot holds the address of the
+    /// instruction; `Some` means that it is dealt with, the PC slot moved on, and `run` is to be left if there is an exit.
+    fn intercept(cx: &mut HelperCx<'_, Self>, e: Exception) -> Option<Option<Exit>>;
+    /// True for exceptions that [`Guest::intercept`] wants to see.
+    fn intercepts(&self, e: Exception) -> bool;
     /// Takes an exception raised by the instruction at the PC slot: updates state and PC.
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception);
     /// Compares the CPU's own timers with the VM clock (in ns).

@@ -125,6 +125,49 @@ pub fn rmw(at: HostAddr, w: Width, op: Rmw, v: u64) -> u64 {
     }
 }
 
+/// Compare-and-swap of 16 aligned bytes, low half first; returns the old value.
+#[cfg(target_arch = "x86_64")]
+pub fn compare_exchange16(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    debug_assert!(at.0.is_multiple_of(16));
+    if std::is_x86_feature_detected!("cmpxchg16b") {
+        let (lo, hi): (u64, u64);
+        // SAFETY: `HostAddr` covers the aligned access, the instruction is there; `rbx` is kept by exchanging it.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, {new}",
+                "lock cmpxchg16b [{p}]",
+                "mov rbx, {new}",
+                p = in(reg) at.0,
+                new = inout(reg) new.0 => _,
+                in("rcx") new.1,
+                inout("rax") expected.0 => lo,
+                inout("rdx") expected.1 => hi,
+            );
+        }
+        return (lo, hi);
+    }
+    compare_exchange16_locked(at, expected, new)
+}
+
+/// The same for hosts without the instruction.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn compare_exchange16(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    compare_exchange16_locked(at, expected, new)
+}
+
+/// Atomic among its own kind only.
+fn compare_exchange16_locked(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = LOCK.lock();
+    let high = HostAddr(at.0 + 8);
+    let old = (load(at, Width::W64), load(high, Width::W64));
+    if old == expected {
+        store(at, Width::W64, new.0);
+        store(high, Width::W64, new.1);
+    }
+    old
+}
+
 /// Copies out of guest RAM, within a page.
 pub fn copy_out(at: HostAddr, buf: &mut [u8]) {
     for (i, b) in buf.iter_mut().enumerate() {

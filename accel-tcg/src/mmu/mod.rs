@@ -89,10 +89,10 @@ impl PhysMem for Tables<'_> {
         if !at.0.is_multiple_of(u64::from(size)) {
             return Err(BusError::Denied(at));
         }
-        b.note_write(offset, u64::from(size));
         let w = if size == 4 { Width::W32 } else { Width::W64 };
-        let host = ram_host(b, offset);
-        Ok(host::compare_exchange(host, w, old, new) == old & w.mask())
+        let done = host::compare_exchange(ram_host(b, offset), w, old, new) == old & w.mask();
+        b.note_write(offset, u64::from(size));
+        Ok(done)
     }
 }
 
@@ -138,7 +138,7 @@ impl Mmu {
     /// Translates without touching any cache, for debuggers.
     pub fn peek<G: Guest>(&mut self, guest: &mut G, va: u64, kind: AccessKind) -> Option<Gpa> {
         let view = Arc::clone(&self.view);
-        guest.translate(va, kind, &mut ReadOnly(Tables(&view))).ok().map(|t| t.gpa)
+        guest.translate(va, 1, kind, &mut ReadOnly(Tables(&view))).ok().map(|t| t.gpa)
     }
 
     /// The view in use.
@@ -191,10 +191,10 @@ impl Mmu {
     }
 
     /// Walks, fills the TLB, and says where the address leads.
-    fn resolve<G: Guest>(&mut self, guest: &mut G, va: u64, kind: AccessKind) -> Result<Place, Stop> {
+    fn resolve<G: Guest>(&mut self, guest: &mut G, va: u64, len: u8, kind: AccessKind) -> Result<Place, Stop> {
         self.refills += 1;
         let view = Arc::clone(&self.view);
-        let t = guest.translate(va, kind, &mut Tables(&view))?;
+        let t = guest.translate(va, len, kind, &mut Tables(&view))?;
         let Some(range) = view.find(t.gpa) else { return Ok(Place::Io(t.gpa)) };
         let (block, writable) = match &range.kind {
             RangeKind::Ram(b) => (b, true),
@@ -248,15 +248,15 @@ impl Mmu {
         if (va & OFFSET_MASK) + u64::from(size) > PAGE {
             // Two pages: both must be readable before either side has an effect.
             let split = PAGE - (va & OFFSET_MASK);
-            self.resolve(guest, va, AccessKind::Read)?;
-            self.resolve(guest, va.wrapping_add(split), AccessKind::Read)?;
+            self.resolve(guest, va, split as u8, AccessKind::Read)?;
+            self.resolve(guest, va.wrapping_add(split), size - split as u8, AccessKind::Read)?;
             let mut value = 0;
             for i in 0..u64::from(size) {
                 value |= self.load_slow(guest, io, va.wrapping_add(i), Width::W8)? << (8 * i);
             }
             return Ok(value);
         }
-        match self.resolve(guest, va, AccessKind::Read)? {
+        match self.resolve(guest, va, size, AccessKind::Read)? {
             Place::Ram { host, .. } => Ok(host::load(host, w)),
             Place::Io(gpa) => io
                 .sync()
@@ -284,14 +284,14 @@ impl Mmu {
         let size = w.bytes();
         if (va & OFFSET_MASK) + u64::from(size) > PAGE {
             let split = PAGE - (va & OFFSET_MASK);
-            self.resolve(guest, va, AccessKind::Write)?;
-            self.resolve(guest, va.wrapping_add(split), AccessKind::Write)?;
+            self.resolve(guest, va, split as u8, AccessKind::Write)?;
+            self.resolve(guest, va.wrapping_add(split), size - split as u8, AccessKind::Write)?;
             for i in 0..u64::from(size) {
                 self.store_slow(guest, io, va.wrapping_add(i), Width::W8, v >> (8 * i))?;
             }
             return Ok(());
         }
-        match self.resolve(guest, va, AccessKind::Write)? {
+        match self.resolve(guest, va, size, AccessKind::Write)? {
             Place::Ram { range, offset, host } => {
                 host::store(host, w, v);
                 self.note(va, range, offset, size);
@@ -325,7 +325,7 @@ impl Mmu {
         if e.tag == va & !OFFSET_MASK {
             return Ok((tlb_host(va.wrapping_add(e.addend)), None));
         }
-        match self.resolve(guest, va, kind)? {
+        match self.resolve(guest, va, w.bytes(), kind)? {
             Place::Ram { range, offset, host } => Ok((host, Some((range, offset)))),
             Place::Io(_) => Err(guest.bus_fault(va, kind).into()),
         }
@@ -351,6 +351,16 @@ impl Mmu {
         Ok(old)
     }
 
+    /// Compare-and-swap of 16 aligned bytes (low half first); returns the old value.
+    pub fn cas16<G: Guest>(&mut self, guest: &mut G, va: u64, expected: (u64, u64), new: (u64, u64)) -> Result<(u64, u64), Stop> {
+        let (host, note) = self.atomic_place(guest, va, Width::W64, AccessKind::Write)?;
+        let old = host::compare_exchange16(host, expected, new);
+        if let Some((range, offset)) = note {
+            self.note(va, range, offset, 16);
+        }
+        Ok(old)
+    }
+
     /// The load of a load-reserved: aligned and in RAM; zero-extended.
     pub fn load_aligned<G: Guest>(&mut self, guest: &mut G, va: u64, w: Width) -> Result<u64, Stop> {
         let (host, _) = self.atomic_place(guest, va, w, AccessKind::Read)?;
@@ -362,7 +372,7 @@ impl Mmu {
         let here = (PAGE - (va & OFFSET_MASK)).min(len);
         let e = self.banks.current().tlb(kind)[bank::Bank::tlb_index(va)];
         if e.tag & !OFFSET_MASK != va & !OFFSET_MASK || e.tag & flag::EMPTY != 0 {
-            self.resolve(guest, va, kind)?;
+            self.resolve(guest, va, here.min(255) as u8, kind)?;
         }
         Ok(here)
     }
@@ -379,7 +389,7 @@ impl Mmu {
     #[cold]
     fn fetch_slow<G: Guest>(&mut self, guest: &mut G, va: u64) -> Result<Option<FetchEntry>, Stop> {
         let view = Arc::clone(&self.view);
-        let t = guest.translate(va, AccessKind::Fetch, &mut Tables(&view))?;
+        let t = guest.translate(va, 2, AccessKind::Fetch, &mut Tables(&view))?;
         let Some(range) = view.find(t.gpa) else { return Err(guest.bus_fault(va, AccessKind::Fetch).into()) };
         let (RangeKind::Ram(block) | RangeKind::Rom(block) | RangeKind::RomDevice(block, _)) = &range.kind else {
             return Err(guest.bus_fault(va, AccessKind::Fetch).into());
@@ -427,7 +437,7 @@ impl Mmu {
                 Some(e) => host::copy_out(tlb_host(e.host + (at & OFFSET_MASK)), &mut buf[done..done + n]),
                 None => {
                     let view = Arc::clone(&self.view);
-                    let t = guest.translate(at, AccessKind::Fetch, &mut Tables(&view))?;
+                    let t = guest.translate(at, n as u8, AccessKind::Fetch, &mut Tables(&view))?;
                     for (i, b) in buf[done..done + n].iter_mut().enumerate() {
                         let gpa = Gpa(t.gpa.0 + i as u64);
                         *b = Tables(&view).load(gpa, 1).map_err(|_| guest.bus_fault(at, AccessKind::Fetch))? as u8;
