@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod fp;
+pub mod interp;
 pub mod ir;
 pub mod jit;
 pub mod regs;
