@@ -8,6 +8,11 @@
 //! Flow: [`Inst::Branch`] leaves the block when its condition holds and continues in the list otherwise. The list ends with exactly one of
 //! `Jump`, `JumpReg`, `Resync` or `Raise`.
 
+pub mod build;
+mod fact;
+mod inst;
+pub mod opt;
+
 use crate::fp::Format;
 use crate::sem::{
     Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Rmw, Round,
