@@ -48,7 +48,7 @@ fn open_hart() -> Hart {
         addr::MENVCFG,
         addr::SENVCFG,
     ] {
-        poke(&mut h, csr, u64::MAX & !(3 << 4));
+        poke(&mut h, csr, u64::MAX);
     }
     for csr in addr::MSTATEEN0..=addr::MSTATEEN3 {
         poke(&mut h, csr, u64::MAX);
@@ -90,7 +90,7 @@ fn absent_extensions_take_their_registers_along() {
         ("max,smstateen=off", addr::MSTATEEN0),
         ("max,smstateen=off,ssstateen=off", addr::SSTATEEN0),
         ("max,zicntr=off", addr::CYCLE),
-        ("max,zihpm=off", addr::HPMCOUNTER3),
+        ("max,sscofpmf=off,zihpm=off", addr::HPMCOUNTER3),
         ("max,pmp=off", addr::PMPCFG0),
         ("max,pmp=off", addr::PMPADDR0),
     ] {

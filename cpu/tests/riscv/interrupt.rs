@@ -30,8 +30,8 @@ fn every_combination() {
     };
     let delegable = 0x2222;
     for mode in MODES {
-        for ie in 0..4u64 {
-            let status = (ie & 1) * SIE | (ie >> 1) * MIE;
+        for ie in 0..4 {
+            let status = [0, SIE, MIE, SIE | MIE][ie as usize];
             for deleg in
                 (0..16u64).map(|n| n & 1 | (n >> 1 & 1) << 4 | (n >> 2 & 1) << 8 | (n >> 3) << 12)
             {

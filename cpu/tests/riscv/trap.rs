@@ -60,7 +60,7 @@ fn entry_case(trap: Trap, mode: Priv, delegated: bool, vectored: u64, enables: u
     let (sie, mie) = (enables & 1, enables >> 1);
     // MPRV and the like must survive.
     let keep = MPRV | SUM | MXR | TVM | FS;
-    poke(&mut h, addr::MSTATUS, sie * SIE | mie * MIE | keep);
+    poke(&mut h, addr::MSTATUS, (sie * SIE) | (mie * MIE) | keep);
     h.set_privilege(mode);
     let pc = 0x1234_5678;
     let target = h.trap_enter(trap, pc);

@@ -181,15 +181,34 @@ fn pte() -> impl Strategy<Value = u64> {
     (ppn, flags, high).prop_map(|(p, f, h)| p << 10 | f | h)
 }
 
+/// A leaf that is mostly in order: level it is meant for, how its page number ends, flags.
+fn leaf() -> impl Strategy<Value = (u32, u64)> {
+    let flags = (0u64..128).prop_map(|f| f << 1 | V);
+    let high = prop_oneof![
+        6 => Just(0u64),
+        3 => Just(N),
+        2 => (0u64..4).prop_map(|p| p << 61),
+        1 => (0u64..7).prop_map(|r| 1 << (54 + r)),
+    ];
+    let low = prop_oneof![8 => Just(0u64), 1 => (0u32..36).prop_map(|b| 1 << b)];
+    (0u32..5, any::<u64>(), low, flags, high).prop_map(|(level, ppn, low, flags, high)| {
+        // NAPOT leaves get the only page number they may have.
+        let end = if high == N && level == 0 { 8 } else { 0 };
+        let aligned = ppn >> (9 * level).max(4) << (9 * level).max(4) | end | low;
+        (level, (aligned & ((1 << 44) - 1)) << 10 | flags | high)
+    })
+}
+
 fn config() -> impl Strategy<Value = WalkConfig> {
-    let mode = prop::sample::select(vec![
-        AddressMode::Bare,
-        AddressMode::Sv39,
-        AddressMode::Sv48,
-        AddressMode::Sv57,
-    ]);
+    let mode = prop_oneof![
+        1 => Just(AddressMode::Bare),
+        8 => Just(AddressMode::Sv39),
+        8 => Just(AddressMode::Sv48),
+        8 => Just(AddressMode::Sv57),
+    ];
+    let root = prop_oneof![9 => Just(0), 1 => 0..=TABLES];
     let who = prop::sample::select(vec![Priv::User, Priv::Supervisor]);
-    (mode, who, any::<[bool; 5]>(), 0..=TABLES).prop_map(
+    (mode, who, any::<[bool; 5]>(), root).prop_map(
         |(mode, privilege, [sum, mxr, pbmte, adue, svnapot], root)| WalkConfig {
             mode,
             root: Gpa(root * 4096),
@@ -212,10 +231,12 @@ proptest! {
         vpns in any::<[u8; 5]>(),
         low in 0u64..4096,
         flip in prop_oneof![8 => Just(0u64), 1 => (0u32..64).prop_map(|b| 1 << b)],
+        (level, end) in leaf(),
+        pointer_flip in prop_oneof![8 => Just(0u64), 1 => (0u32..64).prop_map(|b| 1 << b)],
     ) {
         // Indices 0, 1, 2 and 511 in every table, and addresses made of them.
         let index = |n: u8| [0u64, 1, 2, 511][usize::from(n & 3)];
-        let list: Vec<_> = entries
+        let mut list: Vec<_> = entries
             .iter()
             .enumerate()
             .map(|(n, &e)| (n as u64 / 4, index(n as u8), e))
@@ -226,6 +247,17 @@ proptest! {
         }
         let used = 12 + 9 * c.mode.levels();
         va = ((va as i64) << (64 - used) >> (64 - used)) as u64 ^ flip;
+        // Among the random entries, a path from page 0 down to the leaf.
+        let levels = c.mode.levels();
+        let at = |depth: u32| va >> (12 + 9 * (levels - 1 - depth)) & 0x1ff;
+        let depth = levels.saturating_sub(1 + level);
+        for d in 0..depth {
+            let flip = if d == 0 { pointer_flip } else { 0 };
+            list.push((d.into(), at(d), ((u64::from(d) + 1) << 10 | V) ^ flip));
+        }
+        if levels > 0 {
+            list.push((depth.into(), at(depth), end));
+        }
         for access in ACCESSES {
             let (mut left, mut right) = (ram(&list), ram(&list));
             let got = run(&c, &mut left, va, access);
