@@ -86,7 +86,6 @@ pub struct Core<G: Guest> {
     builder: IrBuilder,
     bus: Option<BusPtr>,
     scratch: Vec<(G::Insn, u8)>,
-    restarting: bool,
 }
 
 /// The bus of the current `run`, for functions called from compiled code.
@@ -122,6 +121,9 @@ impl<G: Guest> Core<G> {
         pins.attach(ambidex_cpu::Kicker::new(Arc::new(PinKick(Arc::clone(&cell)))));
         let peer = Arc::new(Peer::new(index, Arc::clone(&cell)));
         shared.join(Arc::clone(&peer));
+        let mut builder = IrBuilder::default();
+        builder.set_pure(|h| G::HELPERS.get(usize::from(h.0)).is_some_and(|h| h.pure));
+        builder.set_fp_slots(G::FFLAGS, G::FRM);
         Core {
             kick: Arc::new(CoreKick { cell: Arc::clone(&cell), leave: AtomicBool::new(false) }),
             cell,
@@ -143,10 +145,9 @@ impl<G: Guest> Core<G> {
             single_step: false,
             resume_at: None,
             stats: VcpuStats::default(),
-            builder: IrBuilder::default(),
+            builder,
             bus: None,
             scratch: Vec::new(),
-            restarting: false,
         }
     }
 
@@ -358,8 +359,8 @@ impl<G: Guest> Core<G> {
         self.builder.begin(key.va);
         let mut at = 0usize;
         let mut n = 0;
-        while n < T1_BLOCK && !self.builder.ended() {
-            let Decoded::Insn(insn, len) = G::decode(key.mode, &bytes[at..have]) else { break };
+        while n < T1_BLOCK && !self.builder.ended() && !self.builder.full() {
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else { break };
             let pc = key.va.wrapping_add(at as u64);
             self.builder.start_insn(at as u16, len);
             let Ok(()) = G::exec(&mut self.builder, &insn, pc, key.mode);
@@ -439,7 +440,7 @@ impl<G: Guest> Core<G> {
         self.scratch.clear();
         let mut at = 0usize;
         while self.scratch.len() < T0_BLOCK {
-            let Decoded::Insn(insn, len) = G::decode(key.mode, &bytes[at..have]) else { break };
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else { break };
             self.scratch.push((insn, len));
             at += usize::from(len);
             if G::flow(&insn) != InsnFlow::Next {
@@ -524,7 +525,9 @@ impl<G: Guest> Core<G> {
                 }
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
-            cx.regs[usize::from(G::PC.0)] = pc;
+            if !matches!(outcome, Err(Stop::Retry)) {
+                cx.regs[usize::from(G::PC.0)] = pc;
+            }
         });
         self.stats.interpreted += done as u64;
         self.ctx().fuel -= done as i64;
@@ -542,7 +545,7 @@ impl<G: Guest> Core<G> {
         let mut bytes = [0u8; 16];
         let mut have = 0usize;
         loop {
-            match G::decode(mode, &bytes[..have]) {
+            match self.guest.decode(mode, &bytes[..have]) {
                 Decoded::Insn(insn, len) => return self.interpret_insns(&[(insn, len)], mode),
                 Decoded::More(n) => {
                     let n = usize::from(n).clamp(have + 1, bytes.len());
@@ -579,6 +582,19 @@ impl<G: Guest> Core<G> {
             Stop::Exception(e) => {
                 self.set_pc(pc);
                 self.stats.traps += 1;
+                if self.guest.intercepts(e) {
+                    let count = self.counting().then(|| self.executed());
+                    // Other CPUs need not wait for this one while it is with the firmware: it reads its mail before it goes on.
+                    self.peer.set_busy(false);
+                    let result = self.with_cx(count, |cx| G::intercept(cx, e));
+                    self.peer.set_busy(true);
+                    self.ctx().exit_request.store(1, Ordering::SeqCst);
+                    match result {
+                        Some(Some(exit)) => return Next::Exit(exit),
+                        Some(None) => return Next::Outer,
+                        None => {}
+                    }
+                }
                 self.ctx().reservation.addr = NO_RESERVATION;
                 #[expect(unsafe_code, reason = "see `ctx`")]
                 // SAFETY: as in `ctx`; the guest is another field.
@@ -586,10 +602,8 @@ impl<G: Guest> Core<G> {
                 self.guest.take_exception(regs, e);
                 Next::Outer
             }
-            Stop::Retry => {
-                self.set_pc(pc);
-                Next::Outer
-            }
+            // The helper may have moved the PC slot.
+            Stop::Retry => Next::Outer,
             Stop::Exit(exit) => {
                 self.set_pc(pc.wrapping_add(len));
                 Next::Exit(exit)
@@ -782,10 +796,5 @@ impl<G: Guest> Core<G> {
             }
         }
         self.settle_page(page);
-    }
-
-    /// Whether the last firmware call moved the program counter itself.
-    pub(super) fn set_restarting(&mut self, on: bool) {
-        self.restarting = on;
     }
 }

@@ -45,13 +45,15 @@ impl<G: Guest> Vcpu for TcgVcpu<G> {
     fn save(&mut self) -> Result<CpuState, AccelError> {
         let core = &mut self.core;
         let regs = core.ctx().slots;
-        Ok(core.guest.save(&regs))
+        let count = core.tuning.count.then(|| core.executed());
+        Ok(core.guest.save(&regs, count))
     }
 
     fn restore(&mut self, state: &CpuState) -> Result<(), AccelError> {
         let core = &mut *self.core;
         let mut regs = core.ctx().slots;
-        core.guest.restore(&mut regs, state)?;
+        let count = core.tuning.count.then(|| core.executed());
+        core.guest.restore(&mut regs, state, count)?;
         let ctx = core.ctx();
         ctx.slots = regs;
         ctx.reservation.addr = NO_RESERVATION;

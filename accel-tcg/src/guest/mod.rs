@@ -209,10 +209,10 @@ pub trait Guest: Sized + Send + 'static {
     fn deadline(&self) -> Option<u64>;
     /// Mask and value for [`Flush::Banks`] that select one address-space identifier.
     fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]);
-    /// Architectural state.
-    fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
+    /// Architectural state; `count` is the number of instructions executed so far, if they are counted.
+    fn save(&self, regs: &[u64; SLOTS], count: Option<u64>) -> CpuState;
     /// Takes over architectural state.
-    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState, count: Option<u64>) -> Result<(), AccelError>;
     /// A register for the debugger.
     fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
     /// Changes a register for the debugger; false if there is no such register.
