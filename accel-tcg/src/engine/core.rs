@@ -187,18 +187,11 @@ impl<G: Guest> Core<G> {
         self.ctx().fuel = amount;
     }
 
-    /// The bus of the running call.
-    #[expect(unsafe_code, reason = "functions called from compiled code need the bus passed to `run`")]
-    pub(super) fn bus(&self) -> Option<&dyn CpuBus> {
-        // SAFETY: set by `run` for as long as the reference it was made from is borrowed.
-        self.bus.map(|b| unsafe { &*b.0 })
-    }
-
     /// Splits the core into what one instruction works on. `insns` is the count of instructions already complete.
     #[expect(unsafe_code, reason = "the context lies outside the core")]
     pub(super) fn with_cx<R>(&mut self, insns: Option<u64>, f: impl FnOnce(&mut HelperCx<'_, G>) -> R) -> R {
         let Some(bus) = self.bus else { unreachable!("instructions are only executed inside `run`") };
-        // SAFETY: as in `bus`.
+        // SAFETY: set by `run` for as long as the reference it was made from is borrowed.
         let bus = unsafe { &*bus.0 };
         // SAFETY: as in `ctx`.
         let ctx = unsafe { &mut *self.cell.as_ptr() };

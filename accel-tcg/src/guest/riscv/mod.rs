@@ -387,7 +387,6 @@ impl Guest for Riscv {
     }
 
     fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState, count: Option<u64>) -> Result<(), AccelError> {
-        #[expect(irrefutable_let_patterns, reason = "more architectures will come")]
         let CpuState::Riscv64(s) = state else {
             return Err(StateError::Arch { expected: Arch::Riscv64, found: state.arch() }.into());
         };
