@@ -3,6 +3,7 @@
 //! See `ARCHITECTURE.md` of the workspace for the whole picture.
 
 pub mod cache;
+pub mod decode;
 pub mod fp;
 pub mod ir;
 pub mod jit;
