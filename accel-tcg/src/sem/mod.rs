@@ -13,6 +13,8 @@
 //! All values are 64 bits wide. Operations of a narrower [`Width`] use the low bits of their operands and return the result
 //! **zero-extended**; semantics that want a sign extension ask for it with [`Ops::ext`].
 
+pub mod riscv;
+
 use crate::fp::{Format, Rounding};
 
 /// Index of a guest register in the register file ([`crate::regs::Context::slots`]). Each guest numbers its own.

@@ -50,6 +50,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use disasm::{F_NAMES, X_NAMES};
 pub use ext::{Extension, Extensions};
 pub use format::Format;
 pub use table::{Op, Row};

@@ -150,13 +150,13 @@ fn reserved_encodings_are_illegal() {
         0x6501,          // c.lui, immediate 0
         0x8002,          // c.jr x0
         0x8000 | 0x1c00, // quadrant 0, funct3 100, unused
-        0x9c71 | 0x0008, // Zcb, unused
-        0x9c75 | 0x0008,
+        0x9c79,          // Zcb, unused
+        0x9c7d,
         0xffff_ffff,
         0x0000_001f, // longer than 32 bits
         0x0000_007f,
-        0x0200_1013, // slli with an 7-bit count
-        0x0200_101b | 1 << 25,
+        0x0400_1013, // slli with a 7-bit count
+        0x0200_101b, // slliw with a 6-bit count
         0xf800_002f,
     ];
     for w in words {
