@@ -308,69 +308,7 @@ pub(super) fn load_constant<O: Ops>(c: &mut Cx<'_, O>, f: Format) -> Result<(), 
     if !enter(c, true)? {
         return Ok(());
     }
-    let v = c.o.imm(fli(f, c.i.rs1));
+    let v = c.o.imm(crate::fp::fli(f, c.i.rs1));
     set(c, f, v);
     Ok(())
-}
-
-/// The constants of `fli` (unprivileged manual, "Zfa", table "Immediate values loaded by the FLI instruction").
-pub(super) const fn fli(f: Format, n: u8) -> u64 {
-    /// Exponent and the two highest bits of the fraction of entries 2 to 29.
-    const VALUES: [(i8, u8); 28] = [
-        (-16, 0),
-        (-15, 0),
-        (-8, 0),
-        (-7, 0),
-        (-4, 0),
-        (-3, 0),
-        (-2, 0),
-        (-2, 1),
-        (-2, 2),
-        (-2, 3),
-        (-1, 0),
-        (-1, 1),
-        (-1, 2),
-        (-1, 3),
-        (0, 0),
-        (0, 1),
-        (0, 2),
-        (0, 3),
-        (1, 0),
-        (1, 1),
-        (1, 2),
-        (2, 0),
-        (3, 0),
-        (4, 0),
-        (7, 0),
-        (8, 0),
-        (15, 0),
-        (16, 0),
-    ];
-    let (exponent_bits, fraction_bits) = match f {
-        Format::F16 => (5, 10),
-        Format::F32 => (8, 23),
-        Format::F64 => (11, 52),
-    };
-    let bias = (1i64 << (exponent_bits - 1)) - 1;
-    let infinity = ((1u64 << exponent_bits) - 1) << fraction_bits;
-    match n & 31 {
-        0 => 1 << (exponent_bits + fraction_bits) | (bias as u64) << fraction_bits,
-        1 => 1 << fraction_bits,
-        30 => infinity,
-        31 => infinity | 1 << (fraction_bits - 1),
-        n => {
-            let (exponent, fraction) = VALUES[n as usize - 2];
-            let biased = bias + exponent as i64;
-            let fraction = (fraction as u64) << (fraction_bits - 2);
-            if biased > 0 && (biased as u64) < (1 << exponent_bits) - 1 {
-                (biased as u64) << fraction_bits | fraction
-            } else if biased <= 0 {
-                // Half precision only: 2^-16 and 2^-15 are subnormal.
-                1 << (fraction_bits as i64 - 1 + biased)
-            } else {
-                // Half precision only: 65536 becomes infinity.
-                infinity
-            }
-        }
-    }
 }
