@@ -86,8 +86,13 @@ impl ContextCell {
 
     /// Asks compiled code to leave at the next block boundary.
     pub fn request_exit(&self) {
-        // SAFETY: the pointer is valid while `self` is; only the atomic field is touched, through a pointer to it alone.
-        unsafe { (*(&raw const (*self.0.get()).exit_request)).store(1, Ordering::Release) };
+        self.exit_request().store(1, Ordering::Release);
+    }
+
+    /// The word that asks compiled code to leave.
+    pub fn exit_request(&self) -> &AtomicU32 {
+        // SAFETY: the pointer is valid while `self` is; a shared reference to the atomic field alone.
+        unsafe { &*(&raw const (*self.0.get()).exit_request) }
     }
 
     /// The context's address, for compiled code and the owning engine.

@@ -195,7 +195,7 @@ impl<G: Guest> Core<G> {
         let bus = unsafe { &*bus.0 };
         // SAFETY: as in `ctx`.
         let ctx = unsafe { &mut *self.cell.as_ptr() };
-        let io = Io { bus, cpu: self.index, insns };
+        let io = Io { bus, cpu: self.index, insns, defer: false };
         let mut cx = HelperCx {
             guest: &mut self.guest,
             regs: &mut ctx.slots,
@@ -262,6 +262,9 @@ impl<G: Guest> Core<G> {
                 }
                 self.guest.update_timer(bus.now());
                 bus.set_deadline(self.index, self.guest.deadline());
+                if self.ctx().exit_request.load(Ordering::Relaxed) != 0 {
+                    continue;
+                }
             }
             if self.events.instruction_fence {
                 self.events.instruction_fence = false;
@@ -482,6 +485,8 @@ impl<G: Guest> Core<G> {
         let mut done = 0usize;
         let mut outcome: Result<Flow, Stop> = Ok(Flow::Next);
         let mut pc = self.pc();
+        let cell = Arc::clone(&self.cell);
+        let exit_request = cell.exit_request();
         self.with_cx(None, |cx| {
             for (insn, len) in insns.iter().take(limit) {
                 let here = base + done as u64;
@@ -494,7 +499,13 @@ impl<G: Guest> Core<G> {
                     Ok(()) => {
                         done += 1;
                         match flow {
-                            Flow::Next => pc = pc.wrapping_add(u64::from(*len)),
+                            Flow::Next => {
+                                pc = pc.wrapping_add(u64::from(*len));
+                                // Exact runs see interrupts after the very instruction that caused them.
+                                if counting && exit_request.load(Ordering::Relaxed) != 0 {
+                                    break;
+                                }
+                            }
                             Flow::Resync => {
                                 pc = pc.wrapping_add(u64::from(*len));
                                 outcome = Ok(Flow::Resync);
@@ -596,7 +607,7 @@ impl<G: Guest> Core<G> {
                 Next::Outer
             }
             // The helper may have moved the PC slot.
-            Stop::Retry => Next::Outer,
+            Stop::Retry | Stop::Interpret => Next::Outer,
             Stop::Exit(exit) => {
                 self.set_pc(pc.wrapping_add(len));
                 Next::Exit(exit)
@@ -625,10 +636,21 @@ impl<G: Guest> Core<G> {
             ExitKind::Stopped => {
                 let at = self.ctx().exit_payload[3];
                 let (pc, len) = self.insn_at_host(at).unwrap_or_else(|| (self.pc(), 0));
-                match self.stop.take() {
-                    Some(stop) => self.stopped(stop, pc, len),
-                    None => Next::Outer,
+                let Some(stop) = self.stop.take() else { return Next::Outer };
+                if self.tuning.count {
+                    // The block was paid for as a whole.
+                    let done = self.executed_at_host(at) + u64::from(matches!(stop, Stop::Exit(_)));
+                    let unused = self.executed().wrapping_sub(done);
+                    self.ctx().fuel += unused as i64;
                 }
+                if stop == Stop::Interpret {
+                    self.set_pc(pc);
+                    return match self.lone_insn(mode, pc) {
+                        Next::Inner => Next::Outer,
+                        other => other,
+                    };
+                }
+                self.stopped(stop, pc, len)
             }
         }
     }

@@ -64,6 +64,15 @@ fn alignment<G: Guest>(core: &Core<G>, m: MemOp, va: u64, kind: AccessKind) -> R
 }
 
 impl<G: Guest> Core<G> {
+    /// For plain loads and stores, which leave devices to the interpreter where counts are exact.
+    fn with_io<R>(&mut self, count: Option<u64>, f: impl FnOnce(&mut crate::guest::HelperCx<'_, G>) -> R) -> R {
+        let defer = self.tuning.count;
+        self.with_cx(count, |cx| {
+            cx.io.defer = defer;
+            f(cx)
+        })
+    }
+
     /// Instruction count at the call out that is under way, if anybody counts.
     fn count_at_call(&mut self) -> Option<u64> {
         if !self.tuning.count {
@@ -80,7 +89,7 @@ extern "sysv64" fn load<G: Guest>(ctx: *mut Context, va: u64, desc: u64) -> Pair
     let m = MemOp::unpack(desc);
     let count = core.count_at_call();
     let r = alignment(core, m, va, AccessKind::Read)
-        .and_then(|()| core.with_cx(count, |cx| cx.mmu.load(cx.guest, cx.io, va, m.size)))
+        .and_then(|()| core.with_io(count, |cx| cx.mmu.load(cx.guest, cx.io, va, m.size)))
         .map(|v| extend(m, v));
     settle(core, r)
 }
@@ -91,7 +100,7 @@ extern "sysv64" fn store<G: Guest>(ctx: *mut Context, va: u64, desc: u64, value:
     let m = MemOp::unpack(desc);
     let count = core.count_at_call();
     let r = alignment(core, m, va, AccessKind::Write)
-        .and_then(|()| core.with_cx(count, |cx| cx.mmu.store(cx.guest, cx.io, va, m.size, value)))
+        .and_then(|()| core.with_io(count, |cx| cx.mmu.store(cx.guest, cx.io, va, m.size, value)))
         .map(|()| 0);
     settle(core, r)
 }

@@ -48,8 +48,10 @@ pub enum Stop {
     Exception(Exception),
     /// The instruction is complete; leave [`ambidex_cpu::Vcpu::run`] with this.
     Exit(Exit),
-    /// The instruction is to be tried again after a fresh look at mode and mapping.
+    /// Go on at the PC slot after a fresh look at mode and mapping. Unless a helper has changed the slot, the instruction is tried again.
     Retry,
+    /// The instruction has had no effect and is to be done by the interpreter.
+    Interpret,
 }
 
 impl From<Exception> for Stop {

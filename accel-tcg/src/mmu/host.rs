@@ -189,8 +189,9 @@ mod tests {
     #[test]
     fn sizes_and_alignments() {
         let mut page = vec![0u64; 8];
+        let base = page.as_mut_ptr() as u64;
         // SAFETY: the vector outlives every use below and all accesses stay inside it.
-        let at = |off: u64| unsafe { HostAddr::new(page.as_mut_ptr() as u64 + off) };
+        let at = |off: u64| unsafe { HostAddr::new(base + off) };
         store(at(0), Width::W64, 0x1122_3344_5566_7788);
         assert_eq!(load(at(0), Width::W8), 0x88);
         assert_eq!(load(at(1), Width::W16), 0x6677);

@@ -26,6 +26,8 @@ pub struct Io<'a> {
     pub cpu: u32,
     /// Instructions executed so far, if they are counted.
     pub insns: Option<u64>,
+    /// Do not access devices: stop with [`Stop::Interpret`], so that the instruction is repeated where it can be followed by a look at interrupts.
+    pub defer: bool,
 }
 
 impl<'a> Io<'a> {
@@ -258,6 +260,7 @@ impl Mmu {
         }
         match self.resolve(guest, va, size, AccessKind::Read)? {
             Place::Ram { host, .. } => Ok(host::load(host, w)),
+            Place::Io(_) if io.defer => Err(Stop::Interpret),
             Place::Io(gpa) => io
                 .sync()
                 .read(io.cpu, gpa, size)
@@ -297,6 +300,7 @@ impl Mmu {
                 self.note(va, range, offset, size);
                 Ok(())
             }
+            Place::Io(_) if io.defer => Err(Stop::Interpret),
             Place::Io(gpa) => io.sync().write(io.cpu, gpa, size, v & w.mask()).map_err(|_| guest.bus_fault(va, AccessKind::Write).into()),
         }
     }
