@@ -412,6 +412,7 @@ impl<G: Guest> Core<G> {
     /// Lets the world know that there is code on these bytes.
     fn note_code(&mut self, page: &FetchEntry, va: u64, len: u64) {
         let lines = lines_of(va, len);
+        let first = self.blocks.lines(page.phys) == 0;
         if self.blocks.add_lines(page.phys, lines) {
             let all = self.blocks.lines(page.phys);
             let view = Arc::clone(self.mmu.view());
@@ -423,7 +424,9 @@ impl<G: Guest> Core<G> {
             if let Some(block) = block {
                 self.shared.adopt(block);
                 self.shared.set_lines(self.index, block, page.phys, page.host, all);
-                self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(page.host));
+                if first {
+                    self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(page.host));
+                }
             }
         }
     }

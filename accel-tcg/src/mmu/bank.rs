@@ -109,6 +109,8 @@ pub struct Bank {
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
     empty: bool,
+    /// Pages (by the low bits of their numbers) that may have entries in the jump cache, so that flushing a data page does not search it.
+    jump_pages: [u64; 64],
 }
 
 /// Offset of [`Bank::tlb_r`].
@@ -134,6 +136,7 @@ impl Bank {
             key,
             last_use: 0,
             empty: true,
+            jump_pages: [0; 64],
         })
     }
 
@@ -193,6 +196,7 @@ impl Bank {
     #[inline]
     pub fn put_jump(&mut self, va: u64, host: u64) {
         self.empty = false;
+        self.jump_pages[(va >> 18) as usize & 63] |= 1 << ((va >> 12) & 63);
         self.jc[Bank::jc_index(va)] = JumpEntry { va, host };
     }
 
@@ -207,6 +211,7 @@ impl Bank {
     /// Forgets all jump targets.
     pub fn drop_jumps(&mut self) {
         self.jc.fill(JumpEntry::EMPTY);
+        self.jump_pages.fill(0);
     }
 
     /// Forgets everything.
@@ -216,7 +221,7 @@ impl Bank {
         }
         self.tlb_r.fill(TlbEntry::EMPTY);
         self.tlb_w.fill(TlbEntry::EMPTY);
-        self.jc.fill(JumpEntry::EMPTY);
+        self.drop_jumps();
         self.xid.fill(0);
         self.fetch.fill(FetchEntry::EMPTY);
         self.empty = true;
@@ -241,8 +246,10 @@ impl Bank {
         }
         // The table does not say which page an id is for; losing another page's id only costs a look-up.
         self.xid[Bank::xid_index(va)] = 0;
-        for e in self.jc.iter_mut().filter(|e| e.va & PAGE_MASK == page) {
-            *e = JumpEntry::EMPTY;
+        if self.jump_pages[(va >> 18) as usize & 63] >> ((va >> 12) & 63) & 1 != 0 {
+            for e in self.jc.iter_mut().filter(|e| e.va & PAGE_MASK == page) {
+                *e = JumpEntry::EMPTY;
+            }
         }
     }
 
