@@ -177,3 +177,39 @@ fn interrupts_are_taken() {
         assert_eq!(s.x[10], 1 << 63 | 11, "{name}");
     }
 }
+
+#[test]
+fn hooks_see_blocks_edges_and_accesses() {
+    use ambidex_cpu::{HookSet, Hooks, MemoryAccess};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Default)]
+    struct Log {
+        blocks: Mutex<Vec<u64>>,
+        accesses: Mutex<Vec<(u64, bool, u64)>>,
+    }
+    impl Hooks for Log {
+        fn block(&self, _cpu: u32, pc: u64, _insns: u32) {
+            self.blocks.lock().unwrap().push(pc - RAM);
+        }
+        fn memory(&self, _cpu: u32, a: &MemoryAccess) {
+            self.accesses.lock().unwrap().push((a.va - RAM, a.write, a.value));
+        }
+    }
+    let words = [lui(7, 0x80000), i(0x13, 1, 7, 7, 32), i(0x13, 5, 7, 7, 32), addi(5, 0, 3), sd(5, 7, 0x100), addi(5, 5, -1), bne(5, 0, -8), WFI];
+    for (name, t) in ways() {
+        let m = Bare::new(&t);
+        let mut cpu = m.boot(&words);
+        let log = Arc::new(Log::default());
+        cpu.instrument().unwrap().set_hooks(Arc::clone(&log) as _, HookSet::BLOCK);
+        assert_eq!(m.run(&mut *cpu), Exit::Halt, "{name}");
+        let blocks = log.blocks.lock().unwrap().clone();
+        assert_eq!(blocks.iter().filter(|&&pc| pc == 16).count(), 2, "{name}: {blocks:?}");
+
+        let mut cpu = m.boot(&words);
+        let log = Arc::new(Log::default());
+        cpu.instrument().unwrap().set_hooks(Arc::clone(&log) as _, HookSet::MEMORY);
+        assert_eq!(m.run(&mut *cpu), Exit::Halt, "{name}");
+        assert_eq!(*log.accesses.lock().unwrap(), [(0x100, true, 3), (0x100, true, 2), (0x100, true, 1)], "{name}");
+    }
+}

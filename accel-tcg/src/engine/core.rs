@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ambidex_cpu::{CpuBus, DebugStop, Exit, FenceKind, Kick, Pins, VcpuStats};
 
 use super::blocks::{Block, BlockId, Blocks, Code, Key, hash_bytes};
+use super::hooks::{BLOCK_HOOK, HookState};
 use super::shared::{Mail, Peer, Shared, lines_of};
 use crate::guest::{BankKey, Decoded, Events, Flush, Guest, HelperCx, InsnFlow, ModeKey, Stop};
 use crate::interp::{Flow, Interp};
@@ -13,6 +14,7 @@ use crate::ir::build::IrBuilder;
 use crate::jit::{CompileError, ExitKind, Jit};
 use crate::mmu::bank::FetchEntry;
 use crate::mmu::{Io, Mmu};
+use crate::sem::Ops;
 use crate::regs::{Context, ContextCell, NO_RESERVATION};
 
 /// Longest block the interpreter decodes at once, in instructions.
@@ -84,6 +86,7 @@ pub struct Core<G: Guest> {
     pub(super) resume_at: Option<u64>,
     pub(super) stats: VcpuStats,
     builder: IrBuilder,
+    pub(super) hooks: HookState,
     bus: Option<BusPtr>,
     scratch: Vec<(G::Insn, u8)>,
 }
@@ -146,6 +149,7 @@ impl<G: Guest> Core<G> {
             resume_at: None,
             stats: VcpuStats::default(),
             builder,
+            hooks: HookState::default(),
             bus: None,
             scratch: Vec::new(),
         }
@@ -204,6 +208,7 @@ impl<G: Guest> Core<G> {
             io,
             pins: &self.pins,
             events: &mut self.events,
+            hooks: self.hooks.memory().map(|h| &**h),
             instructions: insns,
         };
         f(&mut cx)
@@ -303,7 +308,7 @@ impl<G: Guest> Core<G> {
         if self.single_step || !self.breakpoints.is_empty() {
             return self.debug_step(mode, pc);
         }
-        let use_jit = self.jit.is_some() && (self.tuning.count || self.budget.is_none());
+        let use_jit = self.jit.is_some() && (self.tuning.count || self.budget.is_none()) && self.hooks.memory().is_none();
         if use_jit {
             let e = self.mmu.banks.current().jc[crate::mmu::bank::Bank::jc_index(pc)];
             if e.va == pc {
@@ -359,6 +364,10 @@ impl<G: Guest> Core<G> {
             let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else { break };
             let pc = key.va.wrapping_add(at as u64);
             self.builder.start_insn(at as u16, len);
+            if n == 0 && self.hooks.blocks() {
+                let at = self.builder.imm(key.va);
+                let Ok(_) = self.builder.call(BLOCK_HOOK, &[at]);
+            }
             let Ok(()) = G::exec(&mut self.builder, &insn, pc, key.mode);
             at += usize::from(len);
             n += 1;
@@ -472,6 +481,10 @@ impl<G: Guest> Core<G> {
             return self.lone_insn(mode, pc);
         }
         let insns = std::mem::take(&mut block.insns);
+        if self.hooks.blocks() {
+            let pc = self.pc();
+            self.hooks.enter_block(self.index, pc, insns.len() as u32);
+        }
         let next = self.interpret_insns(&insns, mode);
         if let Some(block) = self.blocks.get_mut(id)
             && block.code.is_none()
@@ -668,6 +681,16 @@ impl<G: Guest> Core<G> {
         Some((block.key.va.wrapping_add(start), len))
     }
 
+    /// Tells the hooks of the compiled block at `pc` that called out from this host address.
+    pub(super) fn announce(&mut self, pc: u64, host: u64) {
+        let insns = || {
+            let offset = self.jit.as_ref()?.code_offset(host)?;
+            Some(self.blocks.containing(offset)?.code.as_ref()?.offsets.len() as u32)
+        };
+        let insns = insns().unwrap_or(0);
+        self.hooks.enter_block(self.index, pc, insns);
+    }
+
     /// Instructions complete when compiled code called out from this host address (which counts the whole block at its start).
     pub(super) fn executed_at_host(&self, host: u64) -> u64 {
         let executed = self.executed();
@@ -731,7 +754,7 @@ impl<G: Guest> Core<G> {
         self.stats.invalidated += 1;
     }
 
-    fn forget_all_code(&mut self) {
+    pub(super) fn forget_all_code(&mut self) {
         for id in self.blocks.ids() {
             self.remove_block(id);
         }

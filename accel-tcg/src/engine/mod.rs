@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod core;
+pub mod hooks;
 pub mod runtime;
 pub mod shared;
 pub mod vcpu;
@@ -104,6 +105,7 @@ impl Accelerator for Translator {
         let mut caps = Caps::new(64);
         caps.exact_budget = true;
         caps.debug = true;
+        caps.instrument = true;
         caps.firmware_host = true;
         caps.riscv = Riscv::supported();
         Some(caps)

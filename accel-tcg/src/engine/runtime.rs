@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "the engine is found through a raw pointer that went through compiled code")]
 
 use super::core::Core;
+use super::hooks::BLOCK_HOOK;
 use crate::fp::Rounding;
 use crate::fp::op::{FpEnv, FpOp, rounding};
 use crate::guest::{AccessKind, Exception, Guest, Stop};
@@ -160,6 +161,11 @@ extern "sysv64" fn call<G: Guest>(ctx: *mut Context, helper: u64, a: u64, b: u64
     // SAFETY: this is a runtime function.
     let core = unsafe { core::<G>(ctx) };
     let count = core.count_at_call();
+    if helper == u64::from(BLOCK_HOOK.0) {
+        let host = core.ctx().exit_payload[3];
+        core.announce(a, host);
+        return good(0);
+    }
     let Some(h) = G::HELPERS.get(helper as usize) else { return settle(core, Err(Stop::Retry)) };
     let r = core.with_cx(count, |cx| (h.run)(cx, [a, b, c, d]));
     settle(core, r)

@@ -14,7 +14,7 @@ use crate::sem::Width;
 
 /// A virtual CPU of the translator.
 pub struct TcgVcpu<G: Guest> {
-    core: Box<Core<G>>,
+    pub(super) core: Box<Core<G>>,
 }
 
 impl<G: Guest> TcgVcpu<G> {
@@ -88,6 +88,10 @@ impl<G: Guest> Vcpu for TcgVcpu<G> {
     }
 
     fn debug(&mut self) -> Option<&mut dyn Debug> {
+        Some(self)
+    }
+
+    fn instrument(&mut self) -> Option<&mut dyn ambidex_cpu::Instrument> {
         Some(self)
     }
 }

@@ -89,6 +89,7 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
             return Err(self.cx.guest.misaligned(addr, crate::guest::AccessKind::Read).into());
         }
         let v = self.cx.mmu.load(self.cx.guest, self.cx.io, addr, m.size)?;
+        self.cx.observe(addr, m.size, false, v);
         Ok(extend(m, v))
     }
     #[inline(always)]
@@ -96,10 +97,13 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
         if m.aligned && addr & u64::from(m.size.bytes() - 1) != 0 {
             return Err(self.cx.guest.misaligned(addr, crate::guest::AccessKind::Write).into());
         }
-        self.cx.mmu.store(self.cx.guest, self.cx.io, addr, m.size, value)
+        self.cx.mmu.store(self.cx.guest, self.cx.io, addr, m.size, value)?;
+        self.cx.observe(addr, m.size, true, value & m.size.mask());
+        Ok(())
     }
     fn rmw(&mut self, op: Rmw, m: MemOp, addr: u64, value: u64) -> Result<u64, Stop> {
         let old = self.cx.mmu.rmw(self.cx.guest, addr, m, op, value)?;
+        self.cx.observe(addr, m.size, true, host::combine(op, m.size, old, value));
         Ok(extend(m, old))
     }
     fn cas(&mut self, m: MemOp, addr: u64, expected: u64, new: u64) -> Result<u64, Stop> {
