@@ -13,7 +13,8 @@ use super::{Block, InsnInfo, Inst, Val};
 use crate::fp::Format;
 use crate::interp::arith;
 use crate::sem::{
-    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw, Round, Slot, Un, Width,
+    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw,
+    Round, Slot, Un, Width,
 };
 
 /// Marks an empty entry where an index is expected.
@@ -121,12 +122,25 @@ impl IrBuilder {
     /// Completes the block. `next_pc` is where it continues if no instruction has ended it.
     pub fn finish(&mut self, next_pc: u64) {
         if self.end == 0 {
-            self.terminate(Inst::Jump { target: next_pc, kind: JumpKind::Plain });
+            self.terminate(Inst::Jump {
+                target: next_pc,
+                kind: JumpKind::Plain,
+            });
         }
-        self.block.insts.truncate(self.end);
+        self.drop_rest();
         if self.optimising {
             self.opt.run(&mut self.block, &self.guest);
         }
+    }
+
+    /// Forgets what was recorded behind the end.
+    fn drop_rest(&mut self) {
+        let dropped = self.block.insts[self.end..]
+            .iter()
+            .filter(|i| matches!(i, Inst::Insn { .. }))
+            .count();
+        self.block.insns.truncate(self.block.insns.len() - dropped);
+        self.block.insts.truncate(self.end);
     }
 
     /// The block so far.
@@ -158,7 +172,12 @@ impl IrBuilder {
 
     /// Address of the current instruction and of the one behind it.
     fn here(&self) -> (u64, u64) {
-        let info = self.block.insns.last().copied().unwrap_or(InsnInfo { offset: 0, len: 0 });
+        let info = self
+            .block
+            .insns
+            .last()
+            .copied()
+            .unwrap_or(InsnInfo { offset: 0, len: 0 });
         let pc = self.block.pc.wrapping_add(u64::from(info.offset));
         (pc, pc.wrapping_add(u64::from(info.len)))
     }
@@ -205,9 +224,17 @@ impl IrBuilder {
             }
             return match (*op, k & mask) {
                 (Bin::Sub, 0) => Some(self.un(Un::Neg, w, *b)),
-                (Bin::Shl | Bin::Shr | Bin::Sar | Bin::Ror | Bin::Rol | Bin::RemU | Bin::RemS | Bin::AndNot, 0) => {
-                    Some(self.imm(0))
-                }
+                (
+                    Bin::Shl
+                    | Bin::Shr
+                    | Bin::Sar
+                    | Bin::Ror
+                    | Bin::Rol
+                    | Bin::RemU
+                    | Bin::RemS
+                    | Bin::AndNot,
+                    0,
+                ) => Some(self.imm(0)),
                 (Bin::AndNot, m) if m == mask => Some(self.un(Un::Not, w, *b)),
                 (Bin::Sar | Bin::Ror | Bin::Rol, m) if m == mask => Some(self.imm(mask)),
                 _ => None,
@@ -219,7 +246,9 @@ impl IrBuilder {
         if a == b {
             return match *op {
                 Bin::Sub | Bin::Xor | Bin::AndNot | Bin::RemU | Bin::RemS => Some(self.imm(0)),
-                Bin::And | Bin::Or | Bin::MinS | Bin::MinU | Bin::MaxS | Bin::MaxU => Some(self.bits(w, *a)),
+                Bin::And | Bin::Or | Bin::MinS | Bin::MinU | Bin::MaxS | Bin::MaxU => {
+                    Some(self.bits(w, *a))
+                }
                 _ => None,
             };
         }
@@ -227,7 +256,14 @@ impl IrBuilder {
     }
 
     /// The same with the constant `k`, already cut to the width, on the right.
-    fn fold_bin_const(&mut self, op: &mut Bin, w: Width, a: Val, b: &mut Val, k: u64) -> Option<Val> {
+    fn fold_bin_const(
+        &mut self,
+        op: &mut Bin,
+        w: Width,
+        a: Val,
+        b: &mut Val,
+        k: u64,
+    ) -> Option<Val> {
         let mask = w.mask();
         let power = k.is_power_of_two().then(|| u64::from(k.trailing_zeros()));
         match *op {
@@ -289,15 +325,26 @@ impl IrBuilder {
                     0xffff_ffff => Width::W32,
                     _ => {
                         let zero = u32::from(self.fact(a).zero);
-                        let possible = if zero == 64 { u64::MAX } else { !(u64::MAX << zero) };
+                        let possible = if zero == 64 {
+                            u64::MAX
+                        } else {
+                            !(u64::MAX << zero)
+                        };
                         return (possible & !k == 0).then_some(a);
                     }
                 };
                 return Some(self.ext(false, from, a));
             }
             _ if k == 0 => match op {
-                Bin::Add | Bin::Sub | Bin::Or | Bin::Xor | Bin::MaxU | Bin::RemS => return Some(self.bits(w, a)),
-                Bin::MulHiU | Bin::MulHiS | Bin::MulHiSU | Bin::MinU | Bin::ClMul | Bin::ClMulHi => {
+                Bin::Add | Bin::Sub | Bin::Or | Bin::Xor | Bin::MaxU | Bin::RemS => {
+                    return Some(self.bits(w, a));
+                }
+                Bin::MulHiU
+                | Bin::MulHiS
+                | Bin::MulHiSU
+                | Bin::MinU
+                | Bin::ClMul
+                | Bin::ClMulHi => {
                     return Some(self.imm(0));
                 }
                 Bin::DivS => return Some(self.imm(mask)),
@@ -321,7 +368,15 @@ impl IrBuilder {
 
     /// A left shift followed by a right shift of the same distance is an extension.
     fn fold_shift_pair(&mut self, signed: bool, w: Width, a: Val, count: u64) -> Option<Val> {
-        let Inst::Bin { op: Bin::Shl, w: inner, a: x, b } = self.inst(a) else { return None };
+        let Inst::Bin {
+            op: Bin::Shl,
+            w: inner,
+            a: x,
+            b,
+        } = self.inst(a)
+        else {
+            return None;
+        };
         if w != Width::W64 || inner != Width::W64 || self.constant(b)? & 63 != count {
             return None;
         }
@@ -371,9 +426,18 @@ impl IrBuilder {
         // A test of a comparison of the same instruction is that comparison.
         if let (Cond::Eq | Cond::Ne, Some(0)) = (*c, self.constant(*b))
             && self.local(*a)
-            && let Inst::Cmp { c: inner, w: iw, a: x, b: y } = self.inst(*a)
+            && let Inst::Cmp {
+                c: inner,
+                w: iw,
+                a: x,
+                b: y,
+            } = self.inst(*a)
         {
-            *c = if *c == Cond::Ne { inner } else { inner.inverse() };
+            *c = if *c == Cond::Ne {
+                inner
+            } else {
+                inner.inverse()
+            };
             (*w, *a, *b) = (iw, x, y);
         }
         None
@@ -383,7 +447,12 @@ impl IrBuilder {
     fn address(&mut self, addr: Val) -> (Val, i32) {
         if self.folding
             && self.local(addr)
-            && let Inst::Bin { op: Bin::Add, w: Width::W64, a, b } = self.inst(addr)
+            && let Inst::Bin {
+                op: Bin::Add,
+                w: Width::W64,
+                a,
+                b,
+            } = self.inst(addr)
             && let Some(k) = self.constant(b)
             && let Ok(disp) = i32::try_from(k as i64)
         {
@@ -481,7 +550,14 @@ impl Ops for IrBuilder {
             if let Some(k) = self.constant(a) {
                 return self.imm(arith::un(op, w, k));
             }
-            if let (Un::Not | Un::Neg, Inst::Un { op: inner, w: iw, a: x }) = (op, self.inst(a))
+            if let (
+                Un::Not | Un::Neg,
+                Inst::Un {
+                    op: inner,
+                    w: iw,
+                    a: x,
+                },
+            ) = (op, self.inst(a))
                 && inner == op
                 && iw == w
             {
@@ -504,7 +580,11 @@ impl Ops for IrBuilder {
             return a;
         }
         if let Some(k) = self.constant(a) {
-            return self.imm(if signed { arith::sext(from, k) } else { k & from.mask() });
+            return self.imm(if signed {
+                arith::sext(from, k)
+            } else {
+                k & from.mask()
+            });
         }
         // The inner one of two operations that both keep the low bits does not matter.
         loop {
@@ -514,7 +594,9 @@ impl Ops for IrBuilder {
                 return a;
             }
             a = match self.inst(a) {
-                Inst::Ext { from: inner, a: x, .. } if inner >= from => x,
+                Inst::Ext {
+                    from: inner, a: x, ..
+                } if inner >= from => x,
                 Inst::FpBox { f, a: x } if f.bits() >= n => x,
                 _ => break,
             };
@@ -537,7 +619,11 @@ impl Ops for IrBuilder {
             Some(true) => t,
             Some(false) => f,
             None => {
-                let fact = if self.folding { self.fact(t).either(self.fact(f)) } else { Fact::NONE };
+                let fact = if self.folding {
+                    self.fact(t).either(self.fact(f))
+                } else {
+                    Fact::NONE
+                };
                 self.push(Inst::Select { c, w, a, b, t, f }, fact)
             }
         }
@@ -550,16 +636,35 @@ impl Ops for IrBuilder {
 
     fn store(&mut self, m: MemOp, addr: Val, value: Val) -> Result<(), Infallible> {
         let (addr, disp) = self.address(addr);
-        self.push(Inst::Store { m, addr, value, disp }, Fact::NONE);
+        self.push(
+            Inst::Store {
+                m,
+                addr,
+                value,
+                disp,
+            },
+            Fact::NONE,
+        );
         Ok(())
     }
 
     fn rmw(&mut self, op: Rmw, m: MemOp, addr: Val, value: Val) -> Result<Val, Infallible> {
-        Ok(self.push(Inst::Rmw { op, m, addr, value }, Fact::loaded(m.size, m.sign)))
+        Ok(self.push(
+            Inst::Rmw { op, m, addr, value },
+            Fact::loaded(m.size, m.sign),
+        ))
     }
 
     fn cas(&mut self, m: MemOp, addr: Val, expected: Val, new: Val) -> Result<Val, Infallible> {
-        Ok(self.push(Inst::Cas { m, addr, expected, new }, Fact::loaded(m.size, m.sign)))
+        Ok(self.push(
+            Inst::Cas {
+                m,
+                addr,
+                expected,
+                new,
+            },
+            Fact::loaded(m.size, m.sign),
+        ))
     }
 
     fn load_reserved(&mut self, m: MemOp, addr: Val) -> Result<Val, Infallible> {
@@ -619,12 +724,41 @@ impl Ops for IrBuilder {
         self.fp(Inst::FpSqrt { f, rm, a }, Fact::zeros(f.bits()))
     }
 
-    fn fp_fma(&mut self, f: Format, rm: Round, neg_product: bool, neg_addend: bool, a: Val, b: Val, c: Val) -> Val {
-        self.fp(Inst::FpFma { f, rm, neg_product, neg_addend, a, b, c }, Fact::zeros(f.bits()))
+    fn fp_fma(
+        &mut self,
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+        a: Val,
+        b: Val,
+        c: Val,
+    ) -> Val {
+        self.fp(
+            Inst::FpFma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+                a,
+                b,
+                c,
+            },
+            Fact::zeros(f.bits()),
+        )
     }
 
     fn fp_cmp(&mut self, c: FpCmp, f: Format, signaling: bool, a: Val, b: Val) -> Val {
-        self.fp(Inst::FpCmp { c, f, signaling, a, b }, Fact::zeros(1))
+        self.fp(
+            Inst::FpCmp {
+                c,
+                f,
+                signaling,
+                a,
+                b,
+            },
+            Fact::zeros(1),
+        )
     }
 
     fn fp_minmax(&mut self, op: FpMinMax, f: Format, a: Val, b: Val) -> Val {
@@ -632,7 +766,10 @@ impl Ops for IrBuilder {
     }
 
     fn fp_to_int(&mut self, f: Format, rm: Round, to: IntFormat, a: Val) -> Val {
-        self.fp(Inst::FpToInt { f, rm, to, a }, Fact::signed(to.width.bits()))
+        self.fp(
+            Inst::FpToInt { f, rm, to, a },
+            Fact::signed(to.width.bits()),
+        )
     }
 
     fn fp_from_int(&mut self, f: Format, rm: Round, from: IntFormat, a: Val) -> Val {
@@ -663,7 +800,14 @@ impl Ops for IrBuilder {
         };
         let mut all = [filler; 4];
         all[..n].copy_from_slice(&args[..n]);
-        let v = self.push(Inst::Call { h, n: n as u8, args: all }, Fact::NONE);
+        let v = self.push(
+            Inst::Call {
+                h,
+                n: n as u8,
+                args: all,
+            },
+            Fact::NONE,
+        );
         if !(self.guest.pure)(h) {
             self.current = [NONE; 256];
         }
@@ -675,11 +819,13 @@ impl Ops for IrBuilder {
     }
 
     fn branch(&mut self, mut c: Cond, mut w: Width, mut a: Val, mut b: Val, target: u64) {
-        let (pc, next) = self.here();
+        let (pc, _) = self.here();
         match self.fold_cond(&mut c, &mut w, &mut a, &mut b) {
-            Some(true) => self.terminate(Inst::Jump { target, kind: JumpKind::Plain }),
+            Some(true) => self.terminate(Inst::Jump {
+                target,
+                kind: JumpKind::Plain,
+            }),
             Some(false) => {}
-            None if self.folding && target == next => {}
             None => {
                 self.push(Inst::Branch { c, w, a, b, target }, Fact::NONE);
                 self.branched_back = target <= pc;
