@@ -6,7 +6,11 @@ use super::interp::{FpSlots, IrExit, IrState, Window, run};
 use super::opt::UseInfo;
 use super::verify::verify;
 use super::{Block, Inst};
+use crate::decode::riscv::{decode, length};
 use crate::fp::{Format, NanRule};
+use crate::guest::riscv::Riscv;
+use crate::guest::{Guest, ModeKey};
+use crate::sem::riscv::{Mode, Privilege};
 use crate::sem::{Bin, Cond, FpBin, HelperId, JumpKind, MemOp, Ops, Round, Slot, Width};
 
 const FFLAGS: Slot = Slot(65);
@@ -178,6 +182,133 @@ fn folding_and_optimising_keep_the_meaning() {
         exits.iter().all(|&n| n > 100),
         "some exits hardly occur: {exits:?}"
     );
+    assert!(
+        after * 10 < before * 9,
+        "{after} of {before} operations are left"
+    );
+}
+
+/// Machine mode, floating point on, rounding to nearest.
+fn machine_mode() -> ModeKey {
+    ModeKey(Mode::new(Privilege::M, 3, 0).to_bits())
+}
+
+/// Straight-line code of random RISC-V instructions, most of them with few registers.
+fn riscv_block(rng: &mut Rng, builders: &mut [IrBuilder]) {
+    const OPCODES: [u32; 16] = [
+        0x03, 0x07, 0x0f, 0x13, 0x13, 0x17, 0x1b, 0x23, 0x27, 0x2f, 0x33, 0x33, 0x3b, 0x37, 0x53,
+        0x63,
+    ];
+    let mode = machine_mode();
+    let mut insns = Vec::new();
+    while insns.len() < 24 {
+        let mut word = rng.next() as u32;
+        if word & 3 == 3 || rng.next() & 1 == 0 {
+            word = word & !0x7f | OPCODES[(rng.next() >> 60) as usize];
+            if rng.next() & 3 != 0 {
+                // Registers 8 to 11, and function fields that mean something more often.
+                word = word & !(0x1c << 7 | 0x1c << 15 | 0x1c << 20) | (8 << 7 | 8 << 15 | 8 << 20);
+                word &= [!0, 0x01ff_ffff, 0x41ff_ffff, 0x03ff_ffff][(rng.next() >> 62) as usize];
+            }
+        }
+        insns.push((decode(word), length(word)));
+    }
+    for b in builders {
+        b.begin(0x1000);
+        let mut at = 0;
+        for (insn, len) in &insns {
+            b.start_insn(at, *len);
+            let Ok(()) = Riscv::exec(b, insn, 0x1000 + u64::from(at), mode);
+            at += u16::from(*len);
+            if b.ended() {
+                break;
+            }
+        }
+        b.finish(0x1000 + u64::from(at));
+    }
+}
+
+#[test]
+fn riscv_instructions_keep_their_meaning() {
+    let mut rng = Rng(0x0dd0_beef_1357_9bdf);
+    let mut builders = [(false, false), (true, true)].map(|(folding, optimising)| {
+        let mut b = IrBuilder::default();
+        b.folding = folding;
+        b.optimising = optimising;
+        b.set_pure(|h| Riscv::HELPERS.get(usize::from(h.0)).is_some_and(|h| h.pure));
+        b.set_fp_slots(Riscv::FFLAGS, Riscv::FRM);
+        b
+    });
+    let (mut before, mut after) = (0, 0);
+    for _ in 0..4000 {
+        riscv_block(&mut rng, &mut builders);
+        for b in &builders {
+            verify(b.block())
+                .unwrap_or_else(|e| panic!("{e}\n{}", b.block().listing(Riscv::slot_name)));
+        }
+        let [plain, folded] = &builders;
+        before += plain.block().insts.len();
+        after += folded
+            .block()
+            .insts
+            .iter()
+            .filter(|i| **i != Inst::Nop)
+            .count();
+        let mut state = IrState::default();
+        for s in &mut state.slots {
+            *s = match rng.next() & 3 {
+                0 => constant((rng.next() >> 56) as u8, rng.next()),
+                1 => BASE + (rng.next() & 0x38),
+                2 => 0xffff_ffff_0000_0000 | rng.next() >> 32,
+                _ => rng.next(),
+            };
+        }
+        state.slots[usize::from(Riscv::FFLAGS.0)] = 0;
+        state.slots[usize::from(Riscv::FRM.0)] &= 7;
+        // A window wide enough for most displacements.
+        let mem = Window {
+            base: BASE - 0x1000,
+            bytes: rng.bytes(0x2000),
+        };
+        let fp = FpSlots {
+            fflags: Riscv::FFLAGS,
+            frm: Riscv::FRM,
+            nan: Riscv::NAN_RULE,
+        };
+        let [want, got] = [plain, folded].map(|b| {
+            let (mut state, mut mem, mut calls) = (state.clone(), mem.clone(), Vec::new());
+            let exit = run(
+                b.block(),
+                &mut state,
+                &mut mem,
+                fp,
+                &mut |h, args, state| {
+                    calls.push((h, args));
+                    if !Riscv::HELPERS[usize::from(h.0)].pure {
+                        state.slots[8] = state.slots[9].wrapping_add(args[0]);
+                    }
+                    Some(
+                        args.iter()
+                            .fold(u64::from(h.0), |acc, a| acc.rotate_left(3) ^ a),
+                    )
+                },
+            );
+            (state, mem, calls, exit)
+        });
+        let same_exit = match (want.3, got.3) {
+            (IrExit::JumpReg(a), IrExit::Jump(b)) => a == b,
+            (a, b) => a == b,
+        };
+        let same = same_exit && want.0 == got.0 && want.1 == got.1 && want.2 == got.2;
+        assert!(
+            same,
+            "recorded, {:?}:\n{}\nsimplified, {:?}:\n{}",
+            want.3,
+            plain.block().listing(Riscv::slot_name),
+            got.3,
+            folded.block().listing(Riscv::slot_name)
+        );
+    }
     assert!(
         after * 10 < before * 9,
         "{after} of {before} operations are left"
