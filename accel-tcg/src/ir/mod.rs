@@ -10,6 +10,7 @@
 
 pub mod build;
 mod fact;
+mod fold;
 pub mod r#gen;
 mod inst;
 pub mod interp;
