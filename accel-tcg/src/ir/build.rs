@@ -13,7 +13,8 @@ use super::{Block, InsnInfo, Inst, Val};
 use crate::fp::Format;
 use crate::interp::arith;
 use crate::sem::{
-    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw, Round, Slot, Un, Width,
+    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw,
+    Round, Slot, Un, Width,
 };
 
 /// Marks an empty entry where an index is expected.
@@ -121,12 +122,25 @@ impl IrBuilder {
     /// Completes the block. `next_pc` is where it continues if no instruction has ended it.
     pub fn finish(&mut self, next_pc: u64) {
         if self.end == 0 {
-            self.terminate(Inst::Jump { target: next_pc, kind: JumpKind::Plain });
+            self.terminate(Inst::Jump {
+                target: next_pc,
+                kind: JumpKind::Plain,
+            });
         }
-        self.block.insts.truncate(self.end);
+        self.drop_rest();
         if self.optimising {
             self.opt.run(&mut self.block, &self.guest);
         }
+    }
+
+    /// Forgets what was recorded behind the end.
+    fn drop_rest(&mut self) {
+        let dropped = self.block.insts[self.end..]
+            .iter()
+            .filter(|i| matches!(i, Inst::Insn { .. }))
+            .count();
+        self.block.insns.truncate(self.block.insns.len() - dropped);
+        self.block.insts.truncate(self.end);
     }
 
     /// The block so far.
@@ -158,23 +172,28 @@ impl IrBuilder {
 
     /// Address of the current instruction and of the one behind it.
     fn here(&self) -> (u64, u64) {
-        let info = self.block.insns.last().copied().unwrap_or(InsnInfo { offset: 0, len: 0 });
+        let info = self
+            .block
+            .insns
+            .last()
+            .copied()
+            .unwrap_or(InsnInfo { offset: 0, len: 0 });
         let pc = self.block.pc.wrapping_add(u64::from(info.offset));
         (pc, pc.wrapping_add(u64::from(info.len)))
     }
 
     #[inline]
-    fn inst(&self, v: Val) -> Inst {
+    pub(super) fn inst(&self, v: Val) -> Inst {
         self.block.insts[usize::from(v.0)]
     }
 
     #[inline]
-    fn fact(&self, v: Val) -> Fact {
+    pub(super) fn fact(&self, v: Val) -> Fact {
         self.facts[usize::from(v.0)]
     }
 
     #[inline]
-    fn constant(&self, v: Val) -> Option<u64> {
+    pub(super) fn constant(&self, v: Val) -> Option<u64> {
         match self.inst(v) {
             Inst::Imm(k) => Some(k),
             _ => None,
@@ -183,213 +202,12 @@ impl IrBuilder {
 
     /// Whether the value was computed by the current guest instruction.
     #[inline]
-    fn local(&self, v: Val) -> bool {
+    pub(super) fn local(&self, v: Val) -> bool {
         v.0 > self.insn
     }
 
-    fn bits(&mut self, w: Width, v: Val) -> Val {
+    pub(super) fn bits(&mut self, w: Width, v: Val) -> Val {
         self.ext(false, w, v)
-    }
-
-    /// Folds a two-operand operation; `None` if it must be recorded, with these operands.
-    fn fold_bin(&mut self, op: &mut Bin, w: Width, a: &mut Val, b: &mut Val) -> Option<Val> {
-        let mask = w.mask();
-        let (ka, kb) = (self.constant(*a), self.constant(*b));
-        if let (Some(x), Some(y)) = (ka, kb) {
-            return Some(self.imm(arith::bin(*op, w, x, y)));
-        }
-        if let Some(k) = ka {
-            if commutes(*op) {
-                core::mem::swap(a, b);
-                return self.fold_bin_const(op, w, *a, b, k & mask);
-            }
-            return match (*op, k & mask) {
-                (Bin::Sub, 0) => Some(self.un(Un::Neg, w, *b)),
-                (Bin::Shl | Bin::Shr | Bin::Sar | Bin::Ror | Bin::Rol | Bin::RemU | Bin::RemS | Bin::AndNot, 0) => {
-                    Some(self.imm(0))
-                }
-                (Bin::AndNot, m) if m == mask => Some(self.un(Un::Not, w, *b)),
-                (Bin::Sar | Bin::Ror | Bin::Rol, m) if m == mask => Some(self.imm(mask)),
-                _ => None,
-            };
-        }
-        if let Some(k) = kb {
-            return self.fold_bin_const(op, w, *a, b, k & mask);
-        }
-        if a == b {
-            return match *op {
-                Bin::Sub | Bin::Xor | Bin::AndNot | Bin::RemU | Bin::RemS => Some(self.imm(0)),
-                Bin::And | Bin::Or | Bin::MinS | Bin::MinU | Bin::MaxS | Bin::MaxU => Some(self.bits(w, *a)),
-                _ => None,
-            };
-        }
-        None
-    }
-
-    /// The same with the constant `k`, already cut to the width, on the right.
-    fn fold_bin_const(&mut self, op: &mut Bin, w: Width, a: Val, b: &mut Val, k: u64) -> Option<Val> {
-        let mask = w.mask();
-        let power = k.is_power_of_two().then(|| u64::from(k.trailing_zeros()));
-        match *op {
-            Bin::Sub if k != 0 => {
-                *op = Bin::Add;
-                *b = self.imm(arith::sext(w, k.wrapping_neg()));
-            }
-            Bin::AndNot => {
-                *op = Bin::And;
-                let k = !k & mask;
-                *b = self.imm(k);
-                return self.fold_bin_const(op, w, a, b, k);
-            }
-            Bin::Shl | Bin::Shr | Bin::Sar | Bin::Ror | Bin::Rol => {
-                let count = k & u64::from(w.bits() - 1);
-                if count == 0 {
-                    return Some(self.bits(w, a));
-                }
-                if matches!(op, Bin::Shr | Bin::Sar) {
-                    return self.fold_shift_pair(*op == Bin::Sar, w, a, count);
-                }
-            }
-            Bin::Mul => match power {
-                Some(0) => return Some(self.bits(w, a)),
-                Some(n) => {
-                    *op = Bin::Shl;
-                    *b = self.imm(n);
-                }
-                None if k == 0 => return Some(self.imm(0)),
-                None => {}
-            },
-            Bin::DivU => match power {
-                Some(0) => return Some(self.bits(w, a)),
-                Some(n) => {
-                    *op = Bin::Shr;
-                    *b = self.imm(n);
-                }
-                None if k == 0 => return Some(self.imm(mask)),
-                None => {}
-            },
-            Bin::RemU => match power {
-                Some(_) => {
-                    let k = k - 1;
-                    *op = Bin::And;
-                    *b = self.imm(k);
-                    return self.fold_bin_const(op, w, a, b, k);
-                }
-                None if k == 0 => return Some(self.bits(w, a)),
-                None => {}
-            },
-            Bin::And => {
-                if k == 0 {
-                    return Some(self.imm(0));
-                }
-                let from = match k {
-                    _ if k == mask => w,
-                    0xff => Width::W8,
-                    0xffff => Width::W16,
-                    0xffff_ffff => Width::W32,
-                    _ => {
-                        let zero = u32::from(self.fact(a).zero);
-                        let possible = if zero == 64 { u64::MAX } else { !(u64::MAX << zero) };
-                        return (possible & !k == 0).then_some(a);
-                    }
-                };
-                return Some(self.ext(false, from, a));
-            }
-            _ if k == 0 => match op {
-                Bin::Add | Bin::Sub | Bin::Or | Bin::Xor | Bin::MaxU | Bin::RemS => return Some(self.bits(w, a)),
-                Bin::MulHiU | Bin::MulHiS | Bin::MulHiSU | Bin::MinU | Bin::ClMul | Bin::ClMulHi => {
-                    return Some(self.imm(0));
-                }
-                Bin::DivS => return Some(self.imm(mask)),
-                _ => {}
-            },
-            _ if k == mask => match op {
-                Bin::Or | Bin::MaxU => return Some(self.imm(mask)),
-                Bin::Xor => return Some(self.un(Un::Not, w, a)),
-                Bin::MinU => return Some(self.bits(w, a)),
-                _ => {}
-            },
-            _ if k == 1 => match op {
-                Bin::DivS | Bin::ClMul => return Some(self.bits(w, a)),
-                Bin::RemS | Bin::MulHiU | Bin::ClMulHi => return Some(self.imm(0)),
-                _ => {}
-            },
-            _ => {}
-        }
-        None
-    }
-
-    /// A left shift followed by a right shift of the same distance is an extension.
-    fn fold_shift_pair(&mut self, signed: bool, w: Width, a: Val, count: u64) -> Option<Val> {
-        let Inst::Bin { op: Bin::Shl, w: inner, a: x, b } = self.inst(a) else { return None };
-        if w != Width::W64 || inner != Width::W64 || self.constant(b)? & 63 != count {
-            return None;
-        }
-        let from = match count {
-            32 => Width::W32,
-            48 => Width::W16,
-            56 => Width::W8,
-            _ => return None,
-        };
-        Some(self.ext(signed, from, x))
-    }
-
-    /// Puts a constant on the right and decides what can be decided.
-    fn fold_cond(&mut self, c: &mut Cond, w: &mut Width, a: &mut Val, b: &mut Val) -> Option<bool> {
-        if !self.folding {
-            return None;
-        }
-        let (ka, kb) = (self.constant(*a), self.constant(*b));
-        if let (Some(x), Some(y)) = (ka, kb) {
-            return Some(c.holds(*w, x, y));
-        }
-        if a == b {
-            return Some(c.holds(*w, 0, 0));
-        }
-        if ka.is_some() {
-            core::mem::swap(a, b);
-            *c = c.swapped();
-        }
-        let k = ka.or(kb)? & w.mask();
-        match (*c, k) {
-            (Cond::LtU, 0) => return Some(false),
-            (Cond::GeU, 0) => return Some(true),
-            (Cond::GtU, k) if k == w.mask() => return Some(false),
-            (Cond::LeU, k) if k == w.mask() => return Some(true),
-            (Cond::LeU, 0) => *c = Cond::Eq,
-            (Cond::GtU, 0) => *c = Cond::Ne,
-            (Cond::LtU, 1) => {
-                *c = Cond::Eq;
-                *b = self.imm(0);
-            }
-            (Cond::GeU, 1) => {
-                *c = Cond::Ne;
-                *b = self.imm(0);
-            }
-            _ => {}
-        }
-        // A test of a comparison of the same instruction is that comparison.
-        if let (Cond::Eq | Cond::Ne, Some(0)) = (*c, self.constant(*b))
-            && self.local(*a)
-            && let Inst::Cmp { c: inner, w: iw, a: x, b: y } = self.inst(*a)
-        {
-            *c = if *c == Cond::Ne { inner } else { inner.inverse() };
-            (*w, *a, *b) = (iw, x, y);
-        }
-        None
-    }
-
-    /// Splits `x + constant` of the current instruction.
-    fn address(&mut self, addr: Val) -> (Val, i32) {
-        if self.folding
-            && self.local(addr)
-            && let Inst::Bin { op: Bin::Add, w: Width::W64, a, b } = self.inst(addr)
-            && let Some(k) = self.constant(b)
-            && let Ok(disp) = i32::try_from(k as i64)
-        {
-            return (a, disp);
-        }
-        (addr, 0)
     }
 
     /// A floating-point operation that may raise flags.
@@ -400,25 +218,6 @@ impl IrBuilder {
         }
         self.push(inst, result)
     }
-}
-
-fn commutes(op: Bin) -> bool {
-    matches!(
-        op,
-        Bin::Add
-            | Bin::And
-            | Bin::Or
-            | Bin::Xor
-            | Bin::Mul
-            | Bin::MulHiU
-            | Bin::MulHiS
-            | Bin::MinS
-            | Bin::MinU
-            | Bin::MaxS
-            | Bin::MaxU
-            | Bin::ClMul
-            | Bin::ClMulHi
-    )
 }
 
 fn format_width(f: Format) -> Width {
@@ -481,7 +280,14 @@ impl Ops for IrBuilder {
             if let Some(k) = self.constant(a) {
                 return self.imm(arith::un(op, w, k));
             }
-            if let (Un::Not | Un::Neg, Inst::Un { op: inner, w: iw, a: x }) = (op, self.inst(a))
+            if let (
+                Un::Not | Un::Neg,
+                Inst::Un {
+                    op: inner,
+                    w: iw,
+                    a: x,
+                },
+            ) = (op, self.inst(a))
                 && inner == op
                 && iw == w
             {
@@ -504,7 +310,11 @@ impl Ops for IrBuilder {
             return a;
         }
         if let Some(k) = self.constant(a) {
-            return self.imm(if signed { arith::sext(from, k) } else { k & from.mask() });
+            return self.imm(if signed {
+                arith::sext(from, k)
+            } else {
+                k & from.mask()
+            });
         }
         // The inner one of two operations that both keep the low bits does not matter.
         loop {
@@ -514,7 +324,9 @@ impl Ops for IrBuilder {
                 return a;
             }
             a = match self.inst(a) {
-                Inst::Ext { from: inner, a: x, .. } if inner >= from => x,
+                Inst::Ext {
+                    from: inner, a: x, ..
+                } if inner >= from => x,
                 Inst::FpBox { f, a: x } if f.bits() >= n => x,
                 _ => break,
             };
@@ -537,7 +349,11 @@ impl Ops for IrBuilder {
             Some(true) => t,
             Some(false) => f,
             None => {
-                let fact = if self.folding { self.fact(t).either(self.fact(f)) } else { Fact::NONE };
+                let fact = if self.folding {
+                    self.fact(t).either(self.fact(f))
+                } else {
+                    Fact::NONE
+                };
                 self.push(Inst::Select { c, w, a, b, t, f }, fact)
             }
         }
@@ -550,16 +366,35 @@ impl Ops for IrBuilder {
 
     fn store(&mut self, m: MemOp, addr: Val, value: Val) -> Result<(), Infallible> {
         let (addr, disp) = self.address(addr);
-        self.push(Inst::Store { m, addr, value, disp }, Fact::NONE);
+        self.push(
+            Inst::Store {
+                m,
+                addr,
+                value,
+                disp,
+            },
+            Fact::NONE,
+        );
         Ok(())
     }
 
     fn rmw(&mut self, op: Rmw, m: MemOp, addr: Val, value: Val) -> Result<Val, Infallible> {
-        Ok(self.push(Inst::Rmw { op, m, addr, value }, Fact::loaded(m.size, m.sign)))
+        Ok(self.push(
+            Inst::Rmw { op, m, addr, value },
+            Fact::loaded(m.size, m.sign),
+        ))
     }
 
     fn cas(&mut self, m: MemOp, addr: Val, expected: Val, new: Val) -> Result<Val, Infallible> {
-        Ok(self.push(Inst::Cas { m, addr, expected, new }, Fact::loaded(m.size, m.sign)))
+        Ok(self.push(
+            Inst::Cas {
+                m,
+                addr,
+                expected,
+                new,
+            },
+            Fact::loaded(m.size, m.sign),
+        ))
     }
 
     fn load_reserved(&mut self, m: MemOp, addr: Val) -> Result<Val, Infallible> {
@@ -619,12 +454,41 @@ impl Ops for IrBuilder {
         self.fp(Inst::FpSqrt { f, rm, a }, Fact::zeros(f.bits()))
     }
 
-    fn fp_fma(&mut self, f: Format, rm: Round, neg_product: bool, neg_addend: bool, a: Val, b: Val, c: Val) -> Val {
-        self.fp(Inst::FpFma { f, rm, neg_product, neg_addend, a, b, c }, Fact::zeros(f.bits()))
+    fn fp_fma(
+        &mut self,
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+        a: Val,
+        b: Val,
+        c: Val,
+    ) -> Val {
+        self.fp(
+            Inst::FpFma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+                a,
+                b,
+                c,
+            },
+            Fact::zeros(f.bits()),
+        )
     }
 
     fn fp_cmp(&mut self, c: FpCmp, f: Format, signaling: bool, a: Val, b: Val) -> Val {
-        self.fp(Inst::FpCmp { c, f, signaling, a, b }, Fact::zeros(1))
+        self.fp(
+            Inst::FpCmp {
+                c,
+                f,
+                signaling,
+                a,
+                b,
+            },
+            Fact::zeros(1),
+        )
     }
 
     fn fp_minmax(&mut self, op: FpMinMax, f: Format, a: Val, b: Val) -> Val {
@@ -632,7 +496,10 @@ impl Ops for IrBuilder {
     }
 
     fn fp_to_int(&mut self, f: Format, rm: Round, to: IntFormat, a: Val) -> Val {
-        self.fp(Inst::FpToInt { f, rm, to, a }, Fact::signed(to.width.bits()))
+        self.fp(
+            Inst::FpToInt { f, rm, to, a },
+            Fact::signed(to.width.bits()),
+        )
     }
 
     fn fp_from_int(&mut self, f: Format, rm: Round, from: IntFormat, a: Val) -> Val {
@@ -663,7 +530,14 @@ impl Ops for IrBuilder {
         };
         let mut all = [filler; 4];
         all[..n].copy_from_slice(&args[..n]);
-        let v = self.push(Inst::Call { h, n: n as u8, args: all }, Fact::NONE);
+        let v = self.push(
+            Inst::Call {
+                h,
+                n: n as u8,
+                args: all,
+            },
+            Fact::NONE,
+        );
         if !(self.guest.pure)(h) {
             self.current = [NONE; 256];
         }
@@ -675,11 +549,13 @@ impl Ops for IrBuilder {
     }
 
     fn branch(&mut self, mut c: Cond, mut w: Width, mut a: Val, mut b: Val, target: u64) {
-        let (pc, next) = self.here();
+        let (pc, _) = self.here();
         match self.fold_cond(&mut c, &mut w, &mut a, &mut b) {
-            Some(true) => self.terminate(Inst::Jump { target, kind: JumpKind::Plain }),
+            Some(true) => self.terminate(Inst::Jump {
+                target,
+                kind: JumpKind::Plain,
+            }),
             Some(false) => {}
-            None if self.folding && target == next => {}
             None => {
                 self.push(Inst::Branch { c, w, a, b, target }, Fact::NONE);
                 self.branched_back = target <= pc;

@@ -56,16 +56,31 @@ impl Inst {
             | Inst::Raise { value: a, .. } => Operands::new([a]),
             Inst::Bin { a, b, .. }
             | Inst::Cmp { a, b, .. }
-            | Inst::Store { addr: a, value: b, .. }
-            | Inst::Rmw { addr: a, value: b, .. }
-            | Inst::StoreConditional { addr: a, value: b, .. }
+            | Inst::Store {
+                addr: a, value: b, ..
+            }
+            | Inst::Rmw {
+                addr: a, value: b, ..
+            }
+            | Inst::StoreConditional {
+                addr: a, value: b, ..
+            }
             | Inst::FpBin { a, b, .. }
             | Inst::FpCmp { a, b, .. }
             | Inst::FpMinMax { a, b, .. }
             | Inst::Branch { a, b, .. } => Operands::new([a, b]),
-            Inst::Cas { addr: a, expected: b, new: c, .. } | Inst::FpFma { a, b, c, .. } => Operands::new([a, b, c]),
+            Inst::Cas {
+                addr: a,
+                expected: b,
+                new: c,
+                ..
+            }
+            | Inst::FpFma { a, b, c, .. } => Operands::new([a, b, c]),
             Inst::Select { a, b, t, f, .. } => Operands::new([a, b, t, f]),
-            Inst::Call { n, args, .. } => Operands { vals: args, len: n.clamp(1, 4) },
+            Inst::Call { n, args, .. } => Operands {
+                vals: args,
+                len: n.clamp(1, 4),
+            },
         }
     }
 
@@ -108,7 +123,10 @@ impl Inst {
     /// Whether the block ends here.
     #[inline]
     pub fn is_terminator(&self) -> bool {
-        matches!(self, Inst::Jump { .. } | Inst::JumpReg { .. } | Inst::Resync { .. } | Inst::Raise { .. })
+        matches!(
+            self,
+            Inst::Jump { .. } | Inst::JumpReg { .. } | Inst::Resync { .. } | Inst::Raise { .. }
+        )
     }
 
     /// The arithmetic of a floating-point instruction (not of [`Inst::FpBox`] and [`Inst::FpUnbox`], which are moves) and its operands;
@@ -117,10 +135,30 @@ impl Inst {
         Some(match *self {
             Inst::FpBin { op, f, rm, a, b } => (FpOp::Bin { op, f, rm }, [a, b, a]),
             Inst::FpSqrt { f, rm, a } => (FpOp::Sqrt { f, rm }, [a; 3]),
-            Inst::FpFma { f, rm, neg_product, neg_addend, a, b, c } => {
-                (FpOp::Fma { f, rm, neg_product, neg_addend }, [a, b, c])
-            }
-            Inst::FpCmp { c, f, signaling, a, b } => (FpOp::Cmp { c, f, signaling }, [a, b, a]),
+            Inst::FpFma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+                a,
+                b,
+                c,
+            } => (
+                FpOp::Fma {
+                    f,
+                    rm,
+                    neg_product,
+                    neg_addend,
+                },
+                [a, b, c],
+            ),
+            Inst::FpCmp {
+                c,
+                f,
+                signaling,
+                a,
+                b,
+            } => (FpOp::Cmp { c, f, signaling }, [a, b, a]),
             Inst::FpMinMax { op, f, a, b } => (FpOp::MinMax { op, f }, [a, b, a]),
             Inst::FpToInt { f, rm, to, a } => (FpOp::ToInt { f, rm, to }, [a; 3]),
             Inst::FpFromInt { f, rm, from, a } => (FpOp::FromInt { f, rm, from }, [a; 3]),

@@ -10,8 +10,13 @@
 
 pub mod build;
 mod fact;
+mod fold;
+pub mod r#gen;
 mod inst;
+pub mod interp;
 pub mod opt;
+pub mod print;
+pub mod verify;
 
 use crate::fp::Format;
 use crate::sem::{
@@ -226,3 +231,6 @@ pub struct Block {
 }
 
 const _: () = assert!(size_of::<Inst>() == 16);
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,11 @@ pub struct GuestFacts {
 
 impl Default for GuestFacts {
     fn default() -> Self {
-        GuestFacts { fflags: None, frm: None, pure: |_| false }
+        GuestFacts {
+            fflags: None,
+            frm: None,
+            pure: |_| false,
+        }
     }
 }
 
@@ -69,7 +73,11 @@ pub struct Optimiser {
 
 impl Default for Optimiser {
     fn default() -> Self {
-        Optimiser { info: UseInfo::default(), written: [0; 256], round: 0 }
+        Optimiser {
+            info: UseInfo::default(),
+            written: [0; 256],
+            round: 0,
+        }
     }
 }
 
@@ -145,12 +153,27 @@ impl Optimiser {
 fn reads_frm(inst: &Inst) -> bool {
     matches!(
         inst,
-        Inst::FpBin { rm: Round::Dynamic, .. }
-            | Inst::FpSqrt { rm: Round::Dynamic, .. }
-            | Inst::FpFma { rm: Round::Dynamic, .. }
-            | Inst::FpToInt { rm: Round::Dynamic, .. }
-            | Inst::FpFromInt { rm: Round::Dynamic, .. }
-            | Inst::FpConvert { rm: Round::Dynamic, .. }
-            | Inst::FpRound { rm: Round::Dynamic, .. }
+        Inst::FpBin {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpSqrt {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpFma {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpToInt {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpFromInt {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpConvert {
+            rm: Round::Dynamic,
+            ..
+        } | Inst::FpRound {
+            rm: Round::Dynamic,
+            ..
+        }
     )
 }
