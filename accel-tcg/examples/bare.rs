@@ -39,18 +39,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ram.write(4 * i as u64, &word.to_le_bytes())?;
     }
     let space = AddressSpace::new("bare", 64);
-    space.root().add(0x8000_0000, &Region::ram(Arc::clone(&ram)), 0)?;
+    space
+        .root()
+        .add(0x8000_0000, &Region::ram(Arc::clone(&ram)), 0)?;
 
     let model: riscv::Model = "rv64".parse()?;
-    let vm = Translator::new().interpret_only(interpret).create_vm(&VmConfig::new(model.into()), space)?;
+    let vm = Translator::new()
+        .interpret_only(interpret)
+        .create_vm(&VmConfig::new(model.into()), space)?;
     let mut cpu = vm.create_vcpu(0)?;
     cpu.restore(&riscv::State::new("rv64".parse()?, 0, 0x8000_0000).into())?;
 
     let start = Instant::now();
     let exit = cpu.run(&NoDevices(start))?;
     let took = start.elapsed();
-    let CpuState::Riscv64(state) = cpu.save()? else { return Err("not a RISC-V state".into()) };
+    let CpuState::Riscv64(state) = cpu.save()? else {
+        return Err("not a RISC-V state".into());
+    };
     println!("{exit:?}: the sum is {}", state.x[10]);
-    println!("{:.0} million instructions a second", 300.0 / took.as_secs_f64());
+    println!(
+        "{:.0} million instructions a second",
+        300.0 / took.as_secs_f64()
+    );
     Ok(())
 }

@@ -17,18 +17,36 @@ fn each(words: &[u32], check: impl Fn(&str, &ambidex_cpu::riscv::State, &Bare)) 
 
 #[test]
 fn a_loop_counts() {
-    each(&[addi(5, 0, 1000), addi(6, 0, 0), add(6, 6, 5), addi(5, 5, -1), bne(5, 0, -8), WFI], |name, s, _| {
-        assert_eq!((s.x[5], s.x[6], s.pc), (0, 500_500, RAM + 24), "{name}");
-    });
+    each(
+        &[
+            addi(5, 0, 1000),
+            addi(6, 0, 0),
+            add(6, 6, 5),
+            addi(5, 5, -1),
+            bne(5, 0, -8),
+            WFI,
+        ],
+        |name, s, _| {
+            assert_eq!((s.x[5], s.x[6], s.pc), (0, 500_500, RAM + 24), "{name}");
+        },
+    );
 }
 
 #[test]
 fn calls_and_returns_go_through_the_jump_cache() {
     // a0 += 3, a hundred times, through a function on another page.
-    let mut words = vec![addi(9, 0, 100), jal(1, 0x1000 - 4), addi(9, 9, -1), bne(9, 0, -8), WFI];
+    let mut words = vec![
+        addi(9, 0, 100),
+        jal(1, 0x1000 - 4),
+        addi(9, 9, -1),
+        bne(9, 0, -8),
+        WFI,
+    ];
     words.resize(0x400, 0);
     words.extend([addi(10, 10, 3), jalr(0, 1, 0)]);
-    each(&words, |name, s, _| assert_eq!((s.x[10], s.x[9]), (300, 0), "{name}"));
+    each(&words, |name, s, _| {
+        assert_eq!((s.x[10], s.x[9]), (300, 0), "{name}")
+    });
 }
 
 #[test]
@@ -53,7 +71,11 @@ fn loads_stores_and_devices() {
         WFI,
     ];
     each(&words, |name, s, m| {
-        assert_eq!((s.x[6], s.x[28], s.x[29], s.x[12]), (u64::MAX - 1, 0xff, u64::MAX - 1, 0x5a), "{name}");
+        assert_eq!(
+            (s.x[6], s.x[28], s.x[29], s.x[12]),
+            (u64::MAX - 1, 0xff, u64::MAX - 1, 0x5a),
+            "{name}"
+        );
         assert_eq!(*m.bus.out.lock().unwrap(), b"A", "{name}");
     });
 }
@@ -73,7 +95,12 @@ fn faults_are_precise() {
         addi(6, 0, 33),
     ];
     words.resize(64, 0);
-    words.extend([csrrs(10, 0x342, 0), csrrs(11, 0x343, 0), csrrs(12, 0x341, 0), WFI]);
+    words.extend([
+        csrrs(10, 0x342, 0),
+        csrrs(11, 0x343, 0),
+        csrrs(12, 0x341, 0),
+        WFI,
+    ]);
     each(&words, |name, s, _| {
         assert_eq!((s.x[5], s.x[6]), (11, 22), "{name}");
         assert_eq!((s.x[10], s.x[11], s.x[12]), (5, 16, RAM + 28), "{name}");
@@ -119,7 +146,11 @@ fn budgets_are_exact() {
             assert_eq!(m.run(&mut *cpu), Exit::Budget, "{name}");
             total += budget;
             let s = state(&mut *cpu);
-            assert_eq!(s.x[5] + s.x[6] + s.x[7] + (s.x[5] - u64::from(s.pc != RAM)), total, "{name} after {total}");
+            assert_eq!(
+                s.x[5] + s.x[6] + s.x[7] + (s.x[5] - u64::from(s.pc != RAM)),
+                total,
+                "{name} after {total}"
+            );
         }
     }
 }
@@ -193,23 +224,47 @@ fn hooks_see_blocks_edges_and_accesses() {
             self.blocks.lock().unwrap().push(pc - RAM);
         }
         fn memory(&self, _cpu: u32, a: &MemoryAccess) {
-            self.accesses.lock().unwrap().push((a.va - RAM, a.write, a.value));
+            self.accesses
+                .lock()
+                .unwrap()
+                .push((a.va - RAM, a.write, a.value));
         }
     }
-    let words = [lui(7, 0x80000), i(0x13, 1, 7, 7, 32), i(0x13, 5, 7, 7, 32), addi(5, 0, 3), sd(5, 7, 0x100), addi(5, 5, -1), bne(5, 0, -8), WFI];
+    let words = [
+        lui(7, 0x80000),
+        i(0x13, 1, 7, 7, 32),
+        i(0x13, 5, 7, 7, 32),
+        addi(5, 0, 3),
+        sd(5, 7, 0x100),
+        addi(5, 5, -1),
+        bne(5, 0, -8),
+        WFI,
+    ];
     for (name, t) in ways() {
         let m = Bare::new(&t);
         let mut cpu = m.boot(&words);
         let log = Arc::new(Log::default());
-        cpu.instrument().unwrap().set_hooks(Arc::clone(&log) as _, HookSet::BLOCK);
+        cpu.instrument()
+            .unwrap()
+            .set_hooks(Arc::clone(&log) as _, HookSet::BLOCK);
         assert_eq!(m.run(&mut *cpu), Exit::Halt, "{name}");
         let blocks = log.blocks.lock().unwrap().clone();
-        assert_eq!(blocks.iter().filter(|&&pc| pc == 16).count(), 2, "{name}: {blocks:?}");
+        assert_eq!(
+            blocks.iter().filter(|&&pc| pc == 16).count(),
+            2,
+            "{name}: {blocks:?}"
+        );
 
         let mut cpu = m.boot(&words);
         let log = Arc::new(Log::default());
-        cpu.instrument().unwrap().set_hooks(Arc::clone(&log) as _, HookSet::MEMORY);
+        cpu.instrument()
+            .unwrap()
+            .set_hooks(Arc::clone(&log) as _, HookSet::MEMORY);
         assert_eq!(m.run(&mut *cpu), Exit::Halt, "{name}");
-        assert_eq!(*log.accesses.lock().unwrap(), [(0x100, true, 3), (0x100, true, 2), (0x100, true, 1)], "{name}");
+        assert_eq!(
+            *log.accesses.lock().unwrap(),
+            [(0x100, true, 3), (0x100, true, 2), (0x100, true, 1)],
+            "{name}"
+        );
     }
 }

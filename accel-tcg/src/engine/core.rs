@@ -14,8 +14,8 @@ use crate::ir::build::IrBuilder;
 use crate::jit::{CompileError, ExitKind, Jit};
 use crate::mmu::bank::FetchEntry;
 use crate::mmu::{Io, Mmu};
-use crate::sem::Ops;
 use crate::regs::{Context, ContextCell, NO_RESERVATION};
+use crate::sem::Ops;
 
 /// Longest block the interpreter decodes at once, in instructions.
 const T0_BLOCK: usize = 32;
@@ -95,8 +95,11 @@ pub struct Core<G: Guest> {
 #[derive(Clone, Copy)]
 struct BusPtr(*const (dyn CpuBus + 'static));
 
+#[expect(
+    unsafe_code,
+    reason = "a core moves between threads only outside `run`, when no bus is set"
+)]
 // SAFETY: the pointer is only set while `run` is on the stack of the thread that set it.
-#[expect(unsafe_code, reason = "a core moves between threads only outside `run`, when no bus is set")]
 unsafe impl Send for BusPtr {}
 
 /// What the inner loop wants next.
@@ -121,14 +124,19 @@ impl<G: Guest> Core<G> {
         tuning: Tuning,
     ) -> Core<G> {
         let pins = Pins::new();
-        pins.attach(ambidex_cpu::Kicker::new(Arc::new(PinKick(Arc::clone(&cell)))));
+        pins.attach(ambidex_cpu::Kicker::new(Arc::new(PinKick(Arc::clone(
+            &cell,
+        )))));
         let peer = Arc::new(Peer::new(index, Arc::clone(&cell)));
         shared.join(Arc::clone(&peer));
         let mut builder = IrBuilder::default();
         builder.set_pure(|h| G::HELPERS.get(usize::from(h.0)).is_some_and(|h| h.pure));
         builder.set_fp_slots(G::FFLAGS, G::FRM);
         Core {
-            kick: Arc::new(CoreKick { cell: Arc::clone(&cell), leave: AtomicBool::new(false) }),
+            kick: Arc::new(CoreKick {
+                cell: Arc::clone(&cell),
+                leave: AtomicBool::new(false),
+            }),
             cell,
             guest,
             mmu,
@@ -139,7 +147,10 @@ impl<G: Guest> Core<G> {
             blocks: Blocks::default(),
             jit,
             tuning,
-            events: Events { instruction_fence: false, timer: true },
+            events: Events {
+                instruction_fence: false,
+                timer: true,
+            },
             stop: None,
             budget: None,
             retired: 0,
@@ -156,7 +167,10 @@ impl<G: Guest> Core<G> {
     }
 
     /// The context.
-    #[expect(unsafe_code, reason = "the context is shared with compiled code through a raw pointer")]
+    #[expect(
+        unsafe_code,
+        reason = "the context is shared with compiled code through a raw pointer"
+    )]
     #[inline(always)]
     pub(super) fn ctx(&mut self) -> &mut Context {
         // SAFETY: the cell outlives `self`, only this thread uses the non-atomic fields, and the borrow of `self` keeps Rust code from holding two
@@ -193,13 +207,24 @@ impl<G: Guest> Core<G> {
 
     /// Splits the core into what one instruction works on. `insns` is the count of instructions already complete.
     #[expect(unsafe_code, reason = "the context lies outside the core")]
-    pub(super) fn with_cx<R>(&mut self, insns: Option<u64>, f: impl FnOnce(&mut HelperCx<'_, G>) -> R) -> R {
-        let Some(bus) = self.bus else { unreachable!("instructions are only executed inside `run`") };
+    pub(super) fn with_cx<R>(
+        &mut self,
+        insns: Option<u64>,
+        f: impl FnOnce(&mut HelperCx<'_, G>) -> R,
+    ) -> R {
+        let Some(bus) = self.bus else {
+            unreachable!("instructions are only executed inside `run`")
+        };
         // SAFETY: set by `run` for as long as the reference it was made from is borrowed.
         let bus = unsafe { &*bus.0 };
         // SAFETY: as in `ctx`.
         let ctx = unsafe { &mut *self.cell.as_ptr() };
-        let io = Io { bus, cpu: self.index, insns, defer: false };
+        let io = Io {
+            bus,
+            cpu: self.index,
+            insns,
+            defer: false,
+        };
         let mut cx = HelperCx {
             guest: &mut self.guest,
             regs: &mut ctx.slots,
@@ -222,13 +247,15 @@ impl<G: Guest> Core<G> {
     pub fn run(&mut self, bus: &dyn CpuBus) -> Exit {
         // The lifetime is erased for the time of this call; the guard takes the pointer away on every way out.
         let raw: *const dyn CpuBus = bus;
-        #[expect(unsafe_code, clippy::missing_transmute_annotations, reason = "erases the lifetime")]
+        #[expect(unsafe_code, reason = "erases the lifetime")]
         // SAFETY: only the lifetime changes, and the pointer is cleared below before `bus` ends.
         let raw: *const (dyn CpuBus + 'static) = unsafe { std::mem::transmute(raw) };
         self.bus = Some(BusPtr(raw));
         self.peer.set_busy(true);
         self.events.timer = true;
-        let limit = self.budget.map_or(UNLIMITED, |b| b.min(UNLIMITED as u64) as i64);
+        let limit = self
+            .budget
+            .map_or(UNLIMITED, |b| b.min(UNLIMITED as u64) as i64);
         self.fill(limit);
         let exit = self.outer(bus);
         self.retired = self.executed();
@@ -308,7 +335,9 @@ impl<G: Guest> Core<G> {
         if self.single_step || !self.breakpoints.is_empty() {
             return self.debug_step(mode, pc);
         }
-        let use_jit = self.jit.is_some() && (self.tuning.count || self.budget.is_none()) && self.hooks.memory().is_none();
+        let use_jit = self.jit.is_some()
+            && (self.tuning.count || self.budget.is_none())
+            && self.hooks.memory().is_none();
         if use_jit {
             let e = self.mmu.banks.current().jc[crate::mmu::bank::Bank::jc_index(pc)];
             if e.va == pc {
@@ -320,7 +349,11 @@ impl<G: Guest> Core<G> {
             Ok(None) => return self.lone_insn(mode, pc),
             Err(stop) => return self.stopped(stop, pc, 0),
         };
-        let key = Key { phys: page.phys, va: pc, mode };
+        let key = Key {
+            phys: page.phys,
+            va: pc,
+            mode,
+        };
         let id = match self.blocks.find(&key) {
             Some(id) => id,
             None => match self.decode_block(&page, key) {
@@ -329,7 +362,9 @@ impl<G: Guest> Core<G> {
             },
         };
         if use_jit && let Some(entry) = self.compiled(id, &page) {
-            let Some(jit) = &self.jit else { return Next::Outer };
+            let Some(jit) = &self.jit else {
+                return Next::Outer;
+            };
             let host = jit.host_address(entry);
             let bank = self.mmu.banks.current();
             bank.put_jump(pc, host);
@@ -356,12 +391,18 @@ impl<G: Guest> Core<G> {
     fn compile(&mut self, id: BlockId, page: &FetchEntry) -> Option<u32> {
         let key = self.blocks.get(id)?.key;
         let mut bytes = [0u8; 4096];
-        let have = self.mmu.fetch_from(page, key.va, &mut bytes[..(T1_BLOCK * usize::from(G::MAX_INSN)).min(4096)]);
+        let have = self.mmu.fetch_from(
+            page,
+            key.va,
+            &mut bytes[..(T1_BLOCK * usize::from(G::MAX_INSN)).min(4096)],
+        );
         self.builder.begin(key.va);
         let mut at = 0usize;
         let mut n = 0;
         while n < T1_BLOCK && !self.builder.ended() && !self.builder.full() {
-            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else { break };
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else {
+                break;
+            };
             let pc = key.va.wrapping_add(at as u64);
             self.builder.start_insn(at as u16, len);
             if n == 0 && self.hooks.blocks() {
@@ -432,9 +473,13 @@ impl<G: Guest> Core<G> {
             // Code in ROM cannot be written by anybody but a loader, which resets the machine.
             if let Some(block) = block {
                 self.shared.adopt(block);
-                self.shared.set_lines(self.index, block, page.phys, page.host, all);
+                self.shared
+                    .set_lines(self.index, block, page.phys, page.host, all);
                 if first {
-                    self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(page.host));
+                    self.mmu
+                        .banks
+                        .iter_mut()
+                        .for_each(|b| b.protect_host_page(page.host));
                 }
             }
         }
@@ -448,7 +493,9 @@ impl<G: Guest> Core<G> {
         self.scratch.clear();
         let mut at = 0usize;
         while self.scratch.len() < T0_BLOCK {
-            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else { break };
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else {
+                break;
+            };
             self.scratch.push((insn, len));
             at += usize::from(len);
             if G::flow(&insn) != InsnFlow::Next {
@@ -474,7 +521,9 @@ impl<G: Guest> Core<G> {
 
     /// Interprets a block.
     fn interpret(&mut self, id: BlockId, mode: ModeKey) -> Next {
-        let Some(block) = self.blocks.get_mut(id) else { return Next::Outer };
+        let Some(block) = self.blocks.get_mut(id) else {
+            return Next::Outer;
+        };
         if block.insns.is_empty() {
             // Compiled, but to be interpreted: decode again without keeping it.
             let pc = block.key.va;
@@ -497,7 +546,11 @@ impl<G: Guest> Core<G> {
     fn interpret_insns(&mut self, insns: &[(G::Insn, u8)], mode: ModeKey) -> Next {
         let counting = self.counting();
         let base = self.executed();
-        let limit = if self.budget.is_some() { self.fuel().max(0) as usize } else { usize::MAX };
+        let limit = if self.budget.is_some() {
+            self.fuel().max(0) as usize
+        } else {
+            usize::MAX
+        };
         let mut done = 0usize;
         let mut outcome: Result<Flow, Stop> = Ok(Flow::Next);
         let mut pc = self.pc();
@@ -508,7 +561,10 @@ impl<G: Guest> Core<G> {
                 let here = base + done as u64;
                 cx.io.insns = counting.then_some(here);
                 cx.instructions = counting.then_some(here);
-                let mut interp = Interp { cx, flow: Flow::Next };
+                let mut interp = Interp {
+                    cx,
+                    flow: Flow::Next,
+                };
                 let result = G::exec(&mut interp, insn, pc, mode);
                 let flow = interp.flow;
                 match result {
@@ -570,7 +626,10 @@ impl<G: Guest> Core<G> {
                 Decoded::More(n) => {
                     let n = usize::from(n).clamp(have + 1, bytes.len());
                     let at = pc.wrapping_add(have as u64);
-                    if let Err(stop) = self.mmu.fetch_bytes(&mut self.guest, at, &mut bytes[have..n]) {
+                    if let Err(stop) =
+                        self.mmu
+                            .fetch_bytes(&mut self.guest, at, &mut bytes[have..n])
+                    {
                         return self.stopped(stop, pc, 0);
                     }
                     have = n;
@@ -639,7 +698,9 @@ impl<G: Guest> Core<G> {
         let c = self.ctx();
         c.bank = bank;
         c.owner = this as usize;
-        let Some(jit) = &self.jit else { return Next::Outer };
+        let Some(jit) = &self.jit else {
+            return Next::Outer;
+        };
         let exit = jit.enter(ctx, host);
         match exit {
             ExitKind::Link { stub } => self.follow_link(mode, stub),
@@ -647,12 +708,18 @@ impl<G: Guest> Core<G> {
             ExitKind::Request | ExitKind::Resync => Next::Outer,
             ExitKind::Fuel => {
                 let pc = self.pc();
-                if self.fuel() <= 0 && self.budget.is_some() { Next::Outer } else { self.lone_insn(mode, pc) }
+                if self.fuel() <= 0 && self.budget.is_some() {
+                    Next::Outer
+                } else {
+                    self.lone_insn(mode, pc)
+                }
             }
             ExitKind::Stopped => {
                 let at = self.ctx().exit_payload[3];
                 let (pc, len) = self.insn_at_host(at).unwrap_or_else(|| (self.pc(), 0));
-                let Some(stop) = self.stop.take() else { return Next::Outer };
+                let Some(stop) = self.stop.take() else {
+                    return Next::Outer;
+                };
                 if self.tuning.count {
                     // The block was paid for as a whole.
                     let done = self.executed_at_host(at) + u64::from(matches!(stop, Stop::Exit(_)));
@@ -704,22 +771,44 @@ impl<G: Guest> Core<G> {
 
     /// A direct jump came out through its stub: link it if its target is compiled.
     fn follow_link(&mut self, mode: ModeKey, stub: u32) -> Next {
-        let Some((from, index)) = self.blocks.link_at(stub) else { return Next::Inner };
+        let Some((from, index)) = self.blocks.link_at(stub) else {
+            return Next::Inner;
+        };
         let pc = self.pc();
-        let Ok(Some(page)) = self.mmu.fetch_page(&mut self.guest, pc) else { return Next::Inner };
+        let Ok(Some(page)) = self.mmu.fetch_page(&mut self.guest, pc) else {
+            return Next::Inner;
+        };
         self.mmu.banks.current().renew_xid(pc, page.xid);
-        let key = Key { phys: page.phys, va: pc, mode };
-        let Some(to) = self.blocks.find(&key) else { return Next::Inner };
-        let Some(entry) = self.compiled_for_link(to, &page) else { return self.interpret(to, mode) };
-        let Some(jit) = self.jit.as_mut() else { return Next::Outer };
+        let key = Key {
+            phys: page.phys,
+            va: pc,
+            mode,
+        };
+        let Some(to) = self.blocks.find(&key) else {
+            return Next::Inner;
+        };
+        let Some(entry) = self.compiled_for_link(to, &page) else {
+            return self.interpret(to, mode);
+        };
+        let Some(jit) = self.jit.as_mut() else {
+            return Next::Outer;
+        };
         // Compiling the target may have evicted the source.
-        let site = self.blocks.get(from).and_then(|b| b.code.as_ref()).and_then(|c| c.compiled.links.get(usize::from(index)));
+        let site = self
+            .blocks
+            .get(from)
+            .and_then(|b| b.code.as_ref())
+            .and_then(|c| c.compiled.links.get(usize::from(index)));
         let host = jit.host_address(entry);
         if let Some(site) = site
             && site.stub == stub
             && site.target == pc
         {
-            let known = self.blocks.get(from).and_then(|b| b.code.as_ref()).and_then(|c| c.out[usize::from(index)]);
+            let known = self
+                .blocks
+                .get(from)
+                .and_then(|b| b.code.as_ref())
+                .and_then(|c| c.out[usize::from(index)]);
             if known != Some(to) {
                 let site = site.clone();
                 jit.link(&site, entry, page.xid);
@@ -789,7 +878,10 @@ impl<G: Guest> Core<G> {
                     self.settle_page(page);
                 }
                 Mail::Protect { page, host, from } => {
-                    self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(host));
+                    self.mmu
+                        .banks
+                        .iter_mut()
+                        .for_each(|b| b.protect_host_page(host));
                     self.shared.post(from, Mail::Verify(page));
                 }
                 Mail::Verify(page) => self.verify_page(page),
@@ -809,13 +901,21 @@ impl<G: Guest> Core<G> {
         };
         // Beyond some pages, one flush is cheaper than many.
         if len == 0 || len == u64::MAX || len > 64 * 4096 {
-            self.mmu.flush(Flush::Banks { mask, value, page: None });
+            self.mmu.flush(Flush::Banks {
+                mask,
+                value,
+                page: None,
+            });
             return;
         }
         let first = start & !0xfff;
         let last = start.saturating_add(len - 1) & !0xfff;
         for page in (first..=last).step_by(4096) {
-            self.mmu.flush(Flush::Banks { mask, value, page: Some(page) });
+            self.mmu.flush(Flush::Banks {
+                mask,
+                value,
+                page: Some(page),
+            });
         }
     }
 
@@ -828,7 +928,9 @@ impl<G: Guest> Core<G> {
         });
         let Some(ram) = block else { return };
         for id in self.blocks.on_lines(page, u64::MAX) {
-            let Some(b) = self.blocks.get(id) else { continue };
+            let Some(b) = self.blocks.get(id) else {
+                continue;
+            };
             let mut bytes = vec![0; b.len as usize];
             let off = page.page() * 4096 + (b.key.va & 0xfff);
             let same = ram.read(off, &mut bytes).is_ok() && hash_bytes(&bytes) == b.hash;

@@ -31,7 +31,9 @@ impl HookState {
 
     /// Accesses are to be announced.
     pub fn memory(&self) -> Option<&Arc<dyn Hooks>> {
-        self.hooks.as_ref().filter(|_| self.wanted.contains(HookSet::MEMORY))
+        self.hooks
+            .as_ref()
+            .filter(|_| self.wanted.contains(HookSet::MEMORY))
     }
 
     /// Announces that a block begins.
@@ -49,7 +51,11 @@ impl HookState {
 
 impl<G: Guest> Core<G> {
     pub(super) fn set_hooks(&mut self, hooks: Option<Arc<dyn Hooks>>, wanted: HookSet) {
-        self.hooks = HookState { hooks, wanted, last: 0 };
+        self.hooks = HookState {
+            hooks,
+            wanted,
+            last: 0,
+        };
         // Blocks translated before know nothing of the hooks.
         self.forget_all_code();
     }

@@ -52,7 +52,16 @@ impl<'a, G: Guest> HelperCx<'a, G> {
     pub fn observe(&self, va: u64, w: Width, write: bool, value: u64) {
         if let Some(hooks) = self.hooks {
             let pc = self.regs[usize::from(G::PC.0)];
-            hooks.memory(self.io.cpu, &MemoryAccess { pc, va, size: w.bytes(), write, value });
+            hooks.memory(
+                self.io.cpu,
+                &MemoryAccess {
+                    pc,
+                    va,
+                    size: w.bytes(),
+                    write,
+                    value,
+                },
+            );
         }
     }
     /// Forgets translations on this CPU.

@@ -9,7 +9,6 @@ pub use helper::{Events, HelperCx};
 use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
 
-
 use crate::fp::NanRule;
 use crate::regs::SLOTS;
 use crate::sem::{HelperId, Ops, Slot};
@@ -95,7 +94,8 @@ pub trait PhysMem {
     /// Reads an aligned page-table entry of 4 or 8 bytes.
     fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError>;
     /// Replaces an aligned entry if it still has the old value; tells whether it did.
-    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64) -> Result<bool, BusError>;
+    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64)
+    -> Result<bool, BusError>;
 }
 
 /// Result of decoding.
@@ -188,7 +188,13 @@ pub trait Guest: Sized + Send + 'static {
     /// Translation regime in force.
     fn bank_key(&self) -> BankKey;
     /// Translates a virtual address for an access of `len` bytes that does not cross a page. Pure but for updates of accessed and dirty bits.
-    fn translate(&mut self, va: u64, len: u8, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
+    fn translate(
+        &mut self,
+        va: u64,
+        len: u8,
+        kind: AccessKind,
+        mem: &mut dyn PhysMem,
+    ) -> Result<Translation, Exception>;
     /// The exception for a failed bus access at virtual address `va`.
     fn bus_fault(&self, va: u64, kind: AccessKind) -> Exception;
     /// The exception for a misaligned access.
@@ -214,7 +220,12 @@ pub trait Guest: Sized + Send + 'static {
     /// Architectural state; `count` is the number of instructions executed so far, if they are counted.
     fn save(&self, regs: &[u64; SLOTS], count: Option<u64>) -> CpuState;
     /// Takes over architectural state.
-    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState, count: Option<u64>) -> Result<(), AccelError>;
+    fn restore(
+        &mut self,
+        regs: &mut [u64; SLOTS],
+        state: &CpuState,
+        count: Option<u64>,
+    ) -> Result<(), AccelError>;
     /// A register for the debugger.
     fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
     /// Changes a register for the debugger; false if there is no such register.

@@ -35,7 +35,10 @@ pub struct TlbEntry {
 
 impl TlbEntry {
     /// Matches nothing.
-    pub const EMPTY: TlbEntry = TlbEntry { tag: flag::EMPTY, addend: 0 };
+    pub const EMPTY: TlbEntry = TlbEntry {
+        tag: flag::EMPTY,
+        addend: 0,
+    };
 }
 
 /// One target of the jump cache.
@@ -50,7 +53,10 @@ pub struct JumpEntry {
 
 impl JumpEntry {
     /// Matches no guest address ([`u64::MAX`] is no instruction address).
-    pub const EMPTY: JumpEntry = JumpEntry { va: u64::MAX, host: 0 };
+    pub const EMPTY: JumpEntry = JumpEntry {
+        va: u64::MAX,
+        host: 0,
+    };
 }
 
 /// Identity of a physical page of RAM: block number and page number within it.
@@ -88,7 +94,12 @@ pub struct FetchEntry {
 }
 
 impl FetchEntry {
-    const EMPTY: FetchEntry = FetchEntry { va: u64::MAX, phys: PhysPage::NONE, host: 0, xid: 0 };
+    const EMPTY: FetchEntry = FetchEntry {
+        va: u64::MAX,
+        phys: PhysPage::NONE,
+        host: 0,
+        xid: 0,
+    };
 }
 
 /// Caches of one translation regime.
@@ -161,7 +172,11 @@ impl Bank {
     /// The data TLB for a kind of access.
     #[inline(always)]
     pub fn tlb(&mut self, kind: AccessKind) -> &mut [TlbEntry; 1 << TLB_BITS] {
-        if matches!(kind, AccessKind::Write) { &mut self.tlb_w } else { &mut self.tlb_r }
+        if matches!(kind, AccessKind::Write) {
+            &mut self.tlb_w
+        } else {
+            &mut self.tlb_r
+        }
     }
 
     /// Finds a page in the fetch TLB.
@@ -189,7 +204,10 @@ impl Bank {
     pub fn put(&mut self, kind: AccessKind, va: u64, flags: u64, host_page: u64) {
         self.empty = false;
         let page = va & PAGE_MASK;
-        self.tlb(kind)[Bank::tlb_index(va)] = TlbEntry { tag: page | flags, addend: host_page.wrapping_sub(page) };
+        self.tlb(kind)[Bank::tlb_index(va)] = TlbEntry {
+            tag: page | flags,
+            addend: host_page.wrapping_sub(page),
+        };
     }
 
     /// Fills the jump cache.
@@ -289,7 +307,12 @@ pub struct BankSet {
 impl BankSet {
     /// At most `limit` banks, each of about 50 KiB, allocated as they are needed.
     pub fn new(limit: usize) -> BankSet {
-        BankSet { banks: vec![Bank::new(BankKey::default())], current: 0, clock: 0, limit: limit.max(1) }
+        BankSet {
+            banks: vec![Bank::new(BankKey::default())],
+            current: 0,
+            clock: 0,
+            limit: limit.max(1),
+        }
     }
 
     /// Makes the bank for a regime current, reusing the one unused for longest if there is none.
@@ -310,7 +333,9 @@ impl BankSet {
                 self.banks.len() - 1
             }
             None => {
-                let oldest = (0..self.banks.len()).min_by_key(|&i| self.banks[i].last_use).unwrap_or(0);
+                let oldest = (0..self.banks.len())
+                    .min_by_key(|&i| self.banks[i].last_use)
+                    .unwrap_or(0);
                 self.banks[oldest].flush();
                 self.banks[oldest].key = key;
                 oldest
@@ -371,7 +396,12 @@ mod tests {
         let mut bank = Bank::new(BankKey::default());
         bank.put_jump(0x5008, 1);
         bank.put_jump(0x6010, 2);
-        bank.put_fetch(FetchEntry { va: 0x5000, phys: PhysPage::new(1, 5), host: 0, xid: 9 });
+        bank.put_fetch(FetchEntry {
+            va: 0x5000,
+            phys: PhysPage::new(1, 5),
+            host: 0,
+            xid: 9,
+        });
         bank.flush_page(0x5ffe);
         assert!(bank.find_fetch(0x5000).is_none());
         assert_eq!(bank.xid[Bank::xid_index(0x5000)], 0);

@@ -44,8 +44,12 @@ pub fn load(at: HostAddr, w: Width) -> u64 {
     unsafe {
         match w {
             Width::W8 => u64::from(AtomicU8::from_ptr(p.cast_mut()).load(Relaxed)),
-            Width::W16 => u64::from(u16::from_le(AtomicU16::from_ptr(p.cast_mut().cast()).load(Relaxed))),
-            Width::W32 => u64::from(u32::from_le(AtomicU32::from_ptr(p.cast_mut().cast()).load(Relaxed))),
+            Width::W16 => u64::from(u16::from_le(
+                AtomicU16::from_ptr(p.cast_mut().cast()).load(Relaxed),
+            )),
+            Width::W32 => u64::from(u32::from_le(
+                AtomicU32::from_ptr(p.cast_mut().cast()).load(Relaxed),
+            )),
             Width::W64 => u64::from_le(AtomicU64::from_ptr(p.cast_mut().cast()).load(Relaxed)),
         }
     }
@@ -56,7 +60,12 @@ pub fn load(at: HostAddr, w: Width) -> u64 {
 pub fn store(at: HostAddr, w: Width, v: u64) {
     let p = at.0 as *mut u8;
     if at.0 & (u64::from(w.bytes()) - 1) != 0 {
-        for (i, b) in v.to_le_bytes().iter().enumerate().take(usize::from(w.bytes())) {
+        for (i, b) in v
+            .to_le_bytes()
+            .iter()
+            .enumerate()
+            .take(usize::from(w.bytes()))
+        {
             // SAFETY: `HostAddr` covers the access, which stays in one page.
             unsafe { AtomicU8::from_ptr(p.add(i)) }.store(*b, Relaxed);
         }
@@ -100,7 +109,12 @@ pub fn compare_exchange(at: HostAddr, w: Width, expected: u64, new: u64) -> u64 
         ($atomic:ty, $int:ty) => {{
             // SAFETY: `HostAddr` covers the access; callers check the alignment.
             let a = unsafe { <$atomic>::from_ptr(p.cast()) };
-            match a.compare_exchange((expected as $int).to_le(), (new as $int).to_le(), SeqCst, SeqCst) {
+            match a.compare_exchange(
+                (expected as $int).to_le(),
+                (new as $int).to_le(),
+                SeqCst,
+                SeqCst,
+            ) {
                 Ok(v) | Err(v) => u64::from(<$int>::from_le(v)),
             }
         }};

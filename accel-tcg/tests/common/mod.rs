@@ -53,10 +53,22 @@ impl Bare {
     pub fn new(t: &Translator) -> Bare {
         let ram = RamBlock::new("ram", 16 << 20, &RamOptions::default()).unwrap();
         let space = AddressSpace::new("bare", 64);
-        space.root().add(RAM, &Region::ram(Arc::clone(&ram)), 0).unwrap();
-        let cfg = VmConfig::new(CpuModel::Riscv64(riscv::Model::named("max").unwrap().restrict(ambidex_accel_tcg::guest::riscv::Riscv::supported())));
+        space
+            .root()
+            .add(RAM, &Region::ram(Arc::clone(&ram)), 0)
+            .unwrap();
+        let cfg = VmConfig::new(CpuModel::Riscv64(
+            riscv::Model::named("max")
+                .unwrap()
+                .restrict(ambidex_accel_tcg::guest::riscv::Riscv::supported()),
+        ));
         let vm = t.create_vm(&cfg, Arc::clone(&space)).unwrap();
-        Bare { ram, space, vm, bus: Bus::default() }
+        Bare {
+            ram,
+            space,
+            vm,
+            bus: Bus::default(),
+        }
     }
 
     /// A vCPU in M-mode at the start of RAM, which holds these words.
@@ -65,8 +77,11 @@ impl Bare {
             self.ram.write(i as u64 * 4, &w.to_le_bytes()).unwrap();
         }
         let mut cpu = self.vm.create_vcpu(0).unwrap();
-        let model = riscv::Model::named("max").unwrap().restrict(ambidex_accel_tcg::guest::riscv::Riscv::supported());
-        cpu.restore(&riscv::State::new(model, 0, RAM).into()).unwrap();
+        let model = riscv::Model::named("max")
+            .unwrap()
+            .restrict(ambidex_accel_tcg::guest::riscv::Riscv::supported());
+        cpu.restore(&riscv::State::new(model, 0, RAM).into())
+            .unwrap();
         cpu
     }
 
@@ -87,7 +102,10 @@ pub fn ways() -> Vec<(&'static str, Translator)> {
     vec![
         ("interpreter", Translator::new().interpret_only(true)),
         ("compiled", Translator::new().compile_after(1)),
-        ("compiled, counting", Translator::new().compile_after(1).count_instructions(true)),
+        (
+            "compiled, counting",
+            Translator::new().compile_after(1).count_instructions(true),
+        ),
         ("mixed", Translator::new().compile_after(3)),
     ]
 }
@@ -124,14 +142,26 @@ pub mod asm {
     }
     pub const fn branch(f3: u32, a: u32, b: u32, off: i32) -> u32 {
         let m = off as u32;
-        (m >> 12 & 1) << 31 | (m >> 5 & 0x3f) << 25 | b << 20 | a << 15 | f3 << 12 | (m >> 1 & 15) << 8 | (m >> 11 & 1) << 7 | 0x63
+        (m >> 12 & 1) << 31
+            | (m >> 5 & 0x3f) << 25
+            | b << 20
+            | a << 15
+            | f3 << 12
+            | (m >> 1 & 15) << 8
+            | (m >> 11 & 1) << 7
+            | 0x63
     }
     pub const fn bne(a: u32, b: u32, off: i32) -> u32 {
         branch(1, a, b, off)
     }
     pub const fn jal(rd: u32, off: i32) -> u32 {
         let m = off as u32;
-        (m >> 20 & 1) << 31 | (m >> 1 & 0x3ff) << 21 | (m >> 11 & 1) << 20 | (m >> 12 & 0xff) << 12 | rd << 7 | 0x6f
+        (m >> 20 & 1) << 31
+            | (m >> 1 & 0x3ff) << 21
+            | (m >> 11 & 1) << 20
+            | (m >> 12 & 0xff) << 12
+            | rd << 7
+            | 0x6f
     }
     pub const fn jalr(rd: u32, rs1: u32, imm: i32) -> u32 {
         i(0x67, 0, rd, rs1, imm)

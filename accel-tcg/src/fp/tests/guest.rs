@@ -355,7 +355,10 @@ fn classes_have_their_bits() {
 fn load_immediate_table() {
     assert_eq!(fp::fli(Format::F64, 0), (-1f64).to_bits());
     assert_eq!(fp::fli(Format::F64, 1), f64::MIN_POSITIVE.to_bits());
-    assert_eq!(fp::fli(Format::F32, 1), u64::from(f32::MIN_POSITIVE.to_bits()));
+    assert_eq!(
+        fp::fli(Format::F32, 1),
+        u64::from(f32::MIN_POSITIVE.to_bits())
+    );
     assert_eq!(fp::fli(Format::F16, 1), 0x0400);
     assert_eq!(fp::fli(Format::F16, 2), 0x0100);
     assert_eq!(fp::fli(Format::F16, 29), 0x7c00);

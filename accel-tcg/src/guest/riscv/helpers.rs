@@ -14,8 +14,15 @@ type Cx<'a, 'b> = &'b mut HelperCx<'a, Riscv>;
 type Outcome = Result<u64, Stop>;
 
 pub(super) const TABLE: &[Helper<Riscv>] = {
-    const fn h(name: &'static str, run: fn(&mut HelperCx<'_, Riscv>, [u64; 4]) -> Outcome) -> Helper<Riscv> {
-        Helper { name, run, pure: false }
+    const fn h(
+        name: &'static str,
+        run: fn(&mut HelperCx<'_, Riscv>, [u64; 4]) -> Outcome,
+    ) -> Helper<Riscv> {
+        Helper {
+            name,
+            run,
+            pure: false,
+        }
     }
     &[
         h("mark_fs_dirty", mark_fs_dirty),
@@ -72,8 +79,17 @@ fn csr_access(cx: Cx<'_, '_>, [number, kind, operand, bits]: [u64; 4]) -> Outcom
     if latched != 0 {
         cx.guest.hart.latch(latched);
     }
-    let mut env = Env { regs: cx.regs, time, instructions, pins: cx.pins.level() };
-    let (old, effect) = cx.guest.hart.csr_access(number as u16, op, &mut env).map_err(|t| trap(t, bits))?;
+    let mut env = Env {
+        regs: cx.regs,
+        time,
+        instructions,
+        pins: cx.pins.level(),
+    };
+    let (old, effect) = cx
+        .guest
+        .hart
+        .csr_access(number as u16, op, &mut env)
+        .map_err(|t| trap(t, bits))?;
     if effect.contains(CsrEffect::FLUSH_TLB) {
         cx.flush(Flush::All);
     }
@@ -105,9 +121,14 @@ fn wfi(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
 fn is_semihosting(cx: Cx<'_, '_>, pc: u64) -> bool {
     let mut word = |at: u64| {
         let mut b = [0; 4];
-        cx.mmu.fetch_bytes(cx.guest, at, &mut b).ok().map(|()| u32::from_le_bytes(b))
+        cx.mmu
+            .fetch_bytes(cx.guest, at, &mut b)
+            .ok()
+            .map(|()| u32::from_le_bytes(b))
     };
-    word(pc.wrapping_sub(4)) == Some(0x01f0_1013) && word(pc) == Some(0x0010_0073) && word(pc.wrapping_add(4)) == Some(0x4070_5013)
+    word(pc.wrapping_sub(4)) == Some(0x01f0_1013)
+        && word(pc) == Some(0x0010_0073)
+        && word(pc.wrapping_add(4)) == Some(0x4070_5013)
 }
 
 fn ebreak(cx: Cx<'_, '_>, [pc, ..]: [u64; 4]) -> Outcome {
@@ -135,7 +156,10 @@ fn sfence_vma(cx: Cx<'_, '_>, [addr, asid, present, bits]: [u64; 4]) -> Outcome 
 }
 
 fn sfence_inval(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
-    cx.guest.hart.sfence_inval_allowed().map_err(|t| trap(t, bits))?;
+    cx.guest
+        .hart
+        .sfence_inval_allowed()
+        .map_err(|t| trap(t, bits))?;
     Ok(0)
 }
 
@@ -148,7 +172,10 @@ fn cbo(cx: Cx<'_, '_>, [addr, kind, bits, _]: [u64; 4]) -> Outcome {
     let block = addr & !(CACHE_BLOCK - 1);
     match kind {
         id::cbo::ZERO => {
-            cx.guest.hart.cbo_zero_allowed().map_err(|t| trap(t, bits))?;
+            cx.guest
+                .hart
+                .cbo_zero_allowed()
+                .map_err(|t| trap(t, bits))?;
             // The exception reports the address in the register, not the block's.
             cx.probe(addr, 1, AccessKind::Write)?;
             for i in (0..CACHE_BLOCK).step_by(8) {
@@ -156,11 +183,17 @@ fn cbo(cx: Cx<'_, '_>, [addr, kind, bits, _]: [u64; 4]) -> Outcome {
             }
         }
         id::cbo::INVAL => {
-            cx.guest.hart.cbo_inval_allowed().map_err(|t| trap(t, bits))?;
+            cx.guest
+                .hart
+                .cbo_inval_allowed()
+                .map_err(|t| trap(t, bits))?;
             manage(cx, addr)?;
         }
         _ => {
-            cx.guest.hart.cbo_clean_flush_allowed().map_err(|t| trap(t, bits))?;
+            cx.guest
+                .hart
+                .cbo_clean_flush_allowed()
+                .map_err(|t| trap(t, bits))?;
             manage(cx, addr)?;
         }
     }
@@ -178,7 +211,8 @@ fn manage(cx: Cx<'_, '_>, addr: u64) -> Result<(), Stop> {
 fn wrs(cx: Cx<'_, '_>, [kind, bits, ..]: [u64; 4]) -> Outcome {
     // `wrs.nto` in a mode where `wfi` would trap does so too (Zawrs). A bounded wait of length zero is allowed.
     const TW: u64 = 1 << 21;
-    if kind == 0 && cx.guest.hart.privilege() != Priv::Machine && cx.guest.hart.mstatus() & TW != 0 {
+    if kind == 0 && cx.guest.hart.privilege() != Priv::Machine && cx.guest.hart.mstatus() & TW != 0
+    {
         return Err(trap(Trap::illegal(bits as u32), bits));
     }
     std::thread::yield_now();
@@ -190,7 +224,11 @@ fn amocas_q(cx: Cx<'_, '_>, [addr, rd, rs2, _]: [u64; 4]) -> Outcome {
         return Err(cx.guest.misaligned(addr, AccessKind::Write).into());
     }
     let pair = |cx: &HelperCx<'_, Riscv>, r: u64| -> (u64, u64) {
-        if r == 0 { (0, 0) } else { (cx.regs[r as usize & 31], cx.regs[(r as usize & 31) + 1]) }
+        if r == 0 {
+            (0, 0)
+        } else {
+            (cx.regs[r as usize & 31], cx.regs[(r as usize & 31) + 1])
+        }
     };
     let expected = pair(cx, rd & 30);
     let new = pair(cx, rs2 & 30);

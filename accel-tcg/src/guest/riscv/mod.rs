@@ -4,11 +4,19 @@ mod helpers;
 
 use ambidex_cpu::riscv::csr::CsrEnv;
 use ambidex_cpu::riscv::walk::{PteFault, WalkMem};
-use ambidex_cpu::riscv::{self, Access, Cause, Exception as Cpu, Ext, Hart, Perms, PmpPage, State, Trap};
-use ambidex_cpu::{AccelError, Arch, CpuModel, CpuState, Exit, FirmwareCall, FirmwareCalls, FirmwareResult, Pins, Reg, StateError, VmConfig};
+use ambidex_cpu::riscv::{
+    self, Access, Cause, Exception as Cpu, Ext, Hart, Perms, PmpPage, State, Trap,
+};
+use ambidex_cpu::{
+    AccelError, Arch, CpuModel, CpuState, Exit, FirmwareCall, FirmwareCalls, FirmwareResult, Pins,
+    Reg, StateError, VmConfig,
+};
 use ambidex_memory::Gpa;
 
-use super::{AccessKind, BankKey, Decoded, Exception, Guest, Helper, HelperCx, InsnFlow, ModeKey, PhysMem, Translation};
+use super::{
+    AccessKind, BankKey, Decoded, Exception, Guest, Helper, HelperCx, InsnFlow, ModeKey, PhysMem,
+    Translation,
+};
 use crate::decode::riscv::{Extension, Extensions, Insn, Op, decode_enabled, length};
 use crate::fp::NanRule;
 use crate::regs::SLOTS;
@@ -90,7 +98,9 @@ impl WalkMem for Walk<'_> {
         self.0.load(at, 8).map_err(|_| PteFault)
     }
     fn cas_pte(&mut self, at: Gpa, expected: u64, new: u64) -> Result<bool, PteFault> {
-        self.0.compare_exchange(at, 8, expected, new).map_err(|_| PteFault)
+        self.0
+            .compare_exchange(at, 8, expected, new)
+            .map_err(|_| PteFault)
     }
 }
 
@@ -138,7 +148,10 @@ fn access(kind: AccessKind) -> Access {
 }
 
 fn exception(t: Trap) -> Exception {
-    Exception { cause: t.cause.bits(), value: t.tval }
+    Exception {
+        cause: t.cause.bits(),
+        value: t.tval,
+    }
 }
 
 fn cpu_exception(cause: u64) -> Cpu {
@@ -187,9 +200,12 @@ impl Guest for Riscv {
 
     fn new(cfg: &VmConfig, index: u32, regs: &mut [u64; SLOTS]) -> Result<Riscv, AccelError> {
         let CpuModel::Riscv64(model) = &cfg.model else {
-            return Err(AccelError::Arch { accel: "tcg", arch: cfg.model.arch() });
+            return Err(AccelError::Arch {
+                accel: "tcg",
+                arch: cfg.model.arch(),
+            });
         };
-        let model = model.clone().restrict(Riscv::supported());
+        let model = model.restrict(Riscv::supported());
         let mut guest = Riscv {
             enabled: Riscv::extensions(&model),
             hart: Hart::new(model, u64::from(index)),
@@ -213,17 +229,30 @@ impl Guest for Riscv {
     fn decode(&self, _mode: ModeKey, bytes: &[u8]) -> Decoded<Insn> {
         match *bytes {
             [] | [_] => Decoded::More(2),
-            [a, b, ..] if length(u32::from(a)) == 2 => {
-                Decoded::Insn(decode_enabled(u32::from(u16::from_le_bytes([a, b])), self.enabled), 2)
-            }
-            [a, b, c, d, ..] => Decoded::Insn(decode_enabled(u32::from_le_bytes([a, b, c, d]), self.enabled), 4),
+            [a, b, ..] if length(u32::from(a)) == 2 => Decoded::Insn(
+                decode_enabled(u32::from(u16::from_le_bytes([a, b])), self.enabled),
+                2,
+            ),
+            [a, b, c, d, ..] => Decoded::Insn(
+                decode_enabled(u32::from_le_bytes([a, b, c, d]), self.enabled),
+                4,
+            ),
             _ => Decoded::More(4),
         }
     }
 
     fn flow(insn: &Insn) -> InsnFlow {
         match insn.op {
-            Op::Jal | Op::Jalr | Op::Ecall | Op::Ebreak | Op::Mret | Op::Sret | Op::Wfi | Op::FenceI | Op::SfenceVma | Op::Illegal => InsnFlow::End,
+            Op::Jal
+            | Op::Jalr
+            | Op::Ecall
+            | Op::Ebreak
+            | Op::Mret
+            | Op::Sret
+            | Op::Wfi
+            | Op::FenceI
+            | Op::SfenceVma
+            | Op::Illegal => InsnFlow::End,
             Op::Beq | Op::Bne | Op::Blt | Op::Bge | Op::Bltu | Op::Bgeu => InsnFlow::Branch,
             _ => InsnFlow::Next,
         }
@@ -249,7 +278,14 @@ impl Guest for Riscv {
             1 => Privilege::S,
             _ => Privilege::M,
         };
-        ModeKey(Mode::new(privilege, (bits >> 2 & 3) as u8, regs[usize::from(slots::FRM.0)]).to_bits())
+        ModeKey(
+            Mode::new(
+                privilege,
+                (bits >> 2 & 3) as u8,
+                regs[usize::from(slots::FRM.0)],
+            )
+            .to_bits(),
+        )
     }
 
     fn bank_key(&self) -> BankKey {
@@ -257,9 +293,18 @@ impl Guest for Riscv {
         BankKey([k.satp, k.bits])
     }
 
-    fn translate(&mut self, va: u64, len: u8, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception> {
+    fn translate(
+        &mut self,
+        va: u64,
+        len: u8,
+        kind: AccessKind,
+        mem: &mut dyn PhysMem,
+    ) -> Result<Translation, Exception> {
         let a = access(kind);
-        let m = self.hart.translate(va, u64::from(len), a, &mut Walk(mem)).map_err(exception)?;
+        let m = self
+            .hart
+            .translate(va, u64::from(len), a, &mut Walk(mem))
+            .map_err(exception)?;
         let (mut perms, fragile) = match self.hart.pmp_page(m.gpa, a) {
             PmpPage::Uniform(p) => (p, false),
             PmpPage::Mixed => (Perms::all(), true),
@@ -323,7 +368,7 @@ impl Guest for Riscv {
                 Some(Some(exit))
             }
             FirmwareResult::Restart { pc, arg0, arg1 } => {
-                let model = cx.guest.hart.model().clone();
+                let model = *cx.guest.hart.model();
                 let mut s = State::supervisor_start(model, cx.guest.hart.hartid(), pc, arg1);
                 s.x[10] = arg0;
                 cx.guest.load_state(cx.regs, &s);
@@ -335,7 +380,10 @@ impl Guest for Riscv {
 
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception) {
         let pc = usize::from(slots::PC.0);
-        let trap = Trap { cause: Cause::Exception(cpu_exception(e.cause)), tval: e.value };
+        let trap = Trap {
+            cause: Cause::Exception(cpu_exception(e.cause)),
+            tval: e.value,
+        };
         regs[pc] = self.hart.trap_enter(trap, regs[pc]);
     }
 
@@ -350,9 +398,17 @@ impl Guest for Riscv {
         if latched != 0 {
             self.hart.latch(latched);
         }
-        let Some(i) = self.hart.pending_interrupt(pins.level()) else { return false };
+        let Some(i) = self.hart.pending_interrupt(pins.level()) else {
+            return false;
+        };
         let pc = usize::from(slots::PC.0);
-        regs[pc] = self.hart.trap_enter(Trap { cause: Cause::Interrupt(i), tval: 0 }, regs[pc]);
+        regs[pc] = self.hart.trap_enter(
+            Trap {
+                cause: Cause::Interrupt(i),
+                tval: 0,
+            },
+            regs[pc],
+        );
         true
     }
 
@@ -362,7 +418,10 @@ impl Guest for Riscv {
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.hart.time_deadline().filter(|&t| t != u64::MAX).and_then(|t| self.when(t))
+        self.hart
+            .time_deadline()
+            .filter(|&t| t != u64::MAX)
+            .and_then(|t| self.when(t))
     }
 
     fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]) {
@@ -370,7 +429,11 @@ impl Guest for Riscv {
     }
 
     fn save(&self, regs: &[u64; SLOTS], count: Option<u64>) -> CpuState {
-        let mut s = State::new(self.hart.model().clone(), self.hart.hartid(), regs[usize::from(slots::PC.0)]);
+        let mut s = State::new(
+            *self.hart.model(),
+            self.hart.hartid(),
+            regs[usize::from(slots::PC.0)],
+        );
         for i in 1..32u8 {
             s.x[usize::from(i)] = regs[usize::from(slots::x(i).0)];
         }
@@ -386,9 +449,18 @@ impl Guest for Riscv {
         s.into()
     }
 
-    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState, count: Option<u64>) -> Result<(), AccelError> {
+    fn restore(
+        &mut self,
+        regs: &mut [u64; SLOTS],
+        state: &CpuState,
+        count: Option<u64>,
+    ) -> Result<(), AccelError> {
         let CpuState::Riscv64(s) = state else {
-            return Err(StateError::Arch { expected: Arch::Riscv64, found: state.arch() }.into());
+            return Err(StateError::Arch {
+                expected: Arch::Riscv64,
+                found: state.arch(),
+            }
+            .into());
         };
         s.validate(self.hart.model())?;
         self.load_state(regs, s);
@@ -405,7 +477,12 @@ impl Guest for Riscv {
             Reg::Privilege => self.hart.privilege() as u64,
             Reg::System(n @ 0..4096) => {
                 let mut regs = *regs;
-                let mut env = Env { regs: &mut regs, time: self.ticks(self.now), instructions: 0, pins: 0 };
+                let mut env = Env {
+                    regs: &mut regs,
+                    time: self.ticks(self.now),
+                    instructions: 0,
+                    pins: 0,
+                };
                 self.hart.csr_peek(n as u16, &mut env)?
             }
             _ => return None,
@@ -422,7 +499,12 @@ impl Guest for Riscv {
                 return riscv::Priv::from_bits(value).is_some_and(|p| self.hart.set_privilege(p));
             }
             Reg::System(n @ 0..4096) => {
-                let mut env = Env { time: self.ticks(self.now), instructions: 0, pins: 0, regs };
+                let mut env = Env {
+                    time: self.ticks(self.now),
+                    instructions: 0,
+                    pins: 0,
+                    regs,
+                };
                 return self.hart.csr_poke(n as u16, value, &mut env).is_some();
             }
             _ => return false,
