@@ -54,7 +54,10 @@ impl Context {
             exit_request: AtomicU32::new(0),
             mxcsr: 0x1f80,
             fuel: 0,
-            reservation: Reservation { addr: NO_RESERVATION, value: 0 },
+            reservation: Reservation {
+                addr: NO_RESERVATION,
+                value: 0,
+            },
             bank: 0,
             owner: 0,
             exit_payload: [0; 4],
@@ -86,8 +89,13 @@ impl ContextCell {
 
     /// Asks compiled code to leave at the next block boundary.
     pub fn request_exit(&self) {
-        // SAFETY: the pointer is valid while `self` is; only the atomic field is touched, through a pointer to it alone.
-        unsafe { (*(&raw const (*self.0.get()).exit_request)).store(1, Ordering::Release) };
+        self.exit_request().store(1, Ordering::Release);
+    }
+
+    /// The word that asks compiled code to leave.
+    pub fn exit_request(&self) -> &AtomicU32 {
+        // SAFETY: the pointer is valid while `self` is; a shared reference to the atomic field alone.
+        unsafe { &(*self.0.get()).exit_request }
     }
 
     /// The context's address, for compiled code and the owning engine.

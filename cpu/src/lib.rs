@@ -33,5 +33,10 @@ pub use pins::{Kick, Kicker, Pins};
 pub use state::{CpuState, StateError};
 pub use vcpu::{Exit, Vcpu, VcpuStats};
 
+// The code in the README is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// A point in, or a length of, guest time, in nanoseconds of the VM clock.
 pub type Nanos = u64;

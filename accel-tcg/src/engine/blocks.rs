@@ -46,7 +46,10 @@ impl Code {
     pub fn insn(&self, index: u16) -> (u64, u64) {
         let i = usize::from(index);
         let start = u64::from(self.offsets[i]);
-        let len = self.offsets.get(i + 1).map_or(u64::from(self.last_len), |&next| u64::from(next) - start);
+        let len = self
+            .offsets
+            .get(i + 1)
+            .map_or(u64::from(self.last_len), |&next| u64::from(next) - start);
         (start, len)
     }
 }
@@ -136,9 +139,9 @@ pub struct Cut {
 }
 
 impl<I> Blocks<I> {
-    /// Number of blocks.
-    pub fn len(&self) -> usize {
-        self.index.len()
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
     }
 
     /// Finds a block.
@@ -192,12 +195,16 @@ impl<I> Blocks<I> {
 
     /// Recomputes the lines of a page from its blocks.
     pub fn recount_lines(&mut self, page: PhysPage) -> u64 {
-        let Some(p) = self.pages.get(&page) else { return 0 };
+        let Some(p) = self.pages.get(&page) else {
+            return 0;
+        };
         let lines = p
             .blocks
             .iter()
             .filter_map(|&id| self.get(id))
-            .fold(0, |acc, b| acc | super::shared::lines_of(b.key.va, u64::from(b.len)));
+            .fold(0, |acc, b| {
+                acc | super::shared::lines_of(b.key.va, u64::from(b.len))
+            });
         if lines == 0 {
             self.pages.remove(&page);
         } else if let Some(p) = self.pages.get_mut(&page) {
@@ -208,8 +215,13 @@ impl<I> Blocks<I> {
 
     /// Blocks with code on these lines of a page.
     pub fn on_lines(&self, page: PhysPage, lines: u64) -> Vec<BlockId> {
-        let Some(p) = self.pages.get(&page) else { return Vec::new() };
-        let hit = |id: &BlockId| self.get(*id).is_some_and(|b| super::shared::lines_of(b.key.va, u64::from(b.len)) & lines != 0);
+        let Some(p) = self.pages.get(&page) else {
+            return Vec::new();
+        };
+        let hit = |id: &BlockId| {
+            self.get(*id)
+                .is_some_and(|b| super::shared::lines_of(b.key.va, u64::from(b.len)) & lines != 0)
+        };
         p.blocks.iter().copied().filter(hit).collect()
     }
 
@@ -233,7 +245,8 @@ impl<I> Blocks<I> {
     /// The block whose compiled code contains an offset.
     pub fn containing(&self, host: u32) -> Option<&Block<I>> {
         let (_, &id) = self.code.range(..=host).next_back()?;
-        self.get(id).filter(|b| b.code.as_ref().is_some_and(|c| host <= c.compiled.end))
+        self.get(id)
+            .filter(|b| b.code.as_ref().is_some_and(|c| host <= c.compiled.end))
     }
 
     /// Blocks whose compiled code starts in a range of the buffer.
@@ -253,8 +266,12 @@ impl<I> Blocks<I> {
 
     /// Takes the compiled form from a block; returns the links of others that must be cut, and its guest address.
     pub fn drop_code(&mut self, id: BlockId) -> Vec<Cut> {
-        let Some(block) = self.get_mut(id) else { return Vec::new() };
-        let Some(code) = block.code.take() else { return Vec::new() };
+        let Some(block) = self.get_mut(id) else {
+            return Vec::new();
+        };
+        let Some(code) = block.code.take() else {
+            return Vec::new();
+        };
         block.runs = 0;
         let incoming = std::mem::take(&mut block.incoming);
         self.code.remove(&code.compiled.entry);
@@ -273,7 +290,9 @@ impl<I> Blocks<I> {
             }
             if let Some(c) = self.get_mut(from).and_then(|b| b.code.as_mut()) {
                 c.out[usize::from(index)] = None;
-                cuts.push(Cut { link: c.compiled.links[usize::from(index)].clone() });
+                cuts.push(Cut {
+                    link: c.compiled.links[usize::from(index)].clone(),
+                });
             }
         }
         cuts
@@ -315,7 +334,11 @@ mod tests {
 
     fn block(va: u64, len: u32) -> Block<()> {
         Block {
-            key: Key { phys: PhysPage::new(0, va >> 12), va, mode: ModeKey(0) },
+            key: Key {
+                phys: PhysPage::new(0, va >> 12),
+                va,
+                mode: ModeKey(0),
+            },
             insns: Box::new([]),
             len,
             hash: 0,
@@ -340,6 +363,6 @@ mod tests {
         assert_eq!(s.recount_lines(page), 2);
         s.remove(b);
         assert_eq!(s.recount_lines(page), 0);
-        assert_eq!(s.len(), 0);
+        assert!(s.is_empty());
     }
 }

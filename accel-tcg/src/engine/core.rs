@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ambidex_cpu::{CpuBus, DebugStop, Exit, FenceKind, Kick, Pins, VcpuStats};
 
 use super::blocks::{Block, BlockId, Blocks, Code, Key, hash_bytes};
+use super::hooks::{BLOCK_HOOK, HookState};
 use super::shared::{Mail, Peer, Shared, lines_of};
 use crate::guest::{BankKey, Decoded, Events, Flush, Guest, HelperCx, InsnFlow, ModeKey, Stop};
 use crate::interp::{Flow, Interp};
@@ -14,6 +15,7 @@ use crate::jit::{CompileError, ExitKind, Jit};
 use crate::mmu::bank::FetchEntry;
 use crate::mmu::{Io, Mmu};
 use crate::regs::{Context, ContextCell, NO_RESERVATION};
+use crate::sem::Ops;
 
 /// Longest block the interpreter decodes at once, in instructions.
 const T0_BLOCK: usize = 32;
@@ -84,17 +86,20 @@ pub struct Core<G: Guest> {
     pub(super) resume_at: Option<u64>,
     pub(super) stats: VcpuStats,
     builder: IrBuilder,
+    pub(super) hooks: HookState,
     bus: Option<BusPtr>,
     scratch: Vec<(G::Insn, u8)>,
-    restarting: bool,
 }
 
 /// The bus of the current `run`, for functions called from compiled code.
 #[derive(Clone, Copy)]
 struct BusPtr(*const (dyn CpuBus + 'static));
 
+#[expect(
+    unsafe_code,
+    reason = "a core moves between threads only outside `run`, when no bus is set"
+)]
 // SAFETY: the pointer is only set while `run` is on the stack of the thread that set it.
-#[expect(unsafe_code, reason = "a core moves between threads only outside `run`, when no bus is set")]
 unsafe impl Send for BusPtr {}
 
 /// What the inner loop wants next.
@@ -119,11 +124,19 @@ impl<G: Guest> Core<G> {
         tuning: Tuning,
     ) -> Core<G> {
         let pins = Pins::new();
-        pins.attach(ambidex_cpu::Kicker::new(Arc::new(PinKick(Arc::clone(&cell)))));
+        pins.attach(ambidex_cpu::Kicker::new(Arc::new(PinKick(Arc::clone(
+            &cell,
+        )))));
         let peer = Arc::new(Peer::new(index, Arc::clone(&cell)));
         shared.join(Arc::clone(&peer));
+        let mut builder = IrBuilder::default();
+        builder.set_pure(|h| G::HELPERS.get(usize::from(h.0)).is_some_and(|h| h.pure));
+        builder.set_fp_slots(G::FFLAGS, G::FRM);
         Core {
-            kick: Arc::new(CoreKick { cell: Arc::clone(&cell), leave: AtomicBool::new(false) }),
+            kick: Arc::new(CoreKick {
+                cell: Arc::clone(&cell),
+                leave: AtomicBool::new(false),
+            }),
             cell,
             guest,
             mmu,
@@ -134,7 +147,10 @@ impl<G: Guest> Core<G> {
             blocks: Blocks::default(),
             jit,
             tuning,
-            events: Events { instruction_fence: false, timer: true },
+            events: Events {
+                instruction_fence: false,
+                timer: true,
+            },
             stop: None,
             budget: None,
             retired: 0,
@@ -143,15 +159,18 @@ impl<G: Guest> Core<G> {
             single_step: false,
             resume_at: None,
             stats: VcpuStats::default(),
-            builder: IrBuilder::default(),
+            builder,
+            hooks: HookState::default(),
             bus: None,
             scratch: Vec::new(),
-            restarting: false,
         }
     }
 
     /// The context.
-    #[expect(unsafe_code, reason = "the context is shared with compiled code through a raw pointer")]
+    #[expect(
+        unsafe_code,
+        reason = "the context is shared with compiled code through a raw pointer"
+    )]
     #[inline(always)]
     pub(super) fn ctx(&mut self) -> &mut Context {
         // SAFETY: the cell outlives `self`, only this thread uses the non-atomic fields, and the borrow of `self` keeps Rust code from holding two
@@ -186,22 +205,26 @@ impl<G: Guest> Core<G> {
         self.ctx().fuel = amount;
     }
 
-    /// The bus of the running call.
-    #[expect(unsafe_code, reason = "functions called from compiled code need the bus passed to `run`")]
-    pub(super) fn bus(&self) -> Option<&dyn CpuBus> {
-        // SAFETY: set by `run` for as long as the reference it was made from is borrowed.
-        self.bus.map(|b| unsafe { &*b.0 })
-    }
-
     /// Splits the core into what one instruction works on. `insns` is the count of instructions already complete.
     #[expect(unsafe_code, reason = "the context lies outside the core")]
-    pub(super) fn with_cx<R>(&mut self, insns: Option<u64>, f: impl FnOnce(&mut HelperCx<'_, G>) -> R) -> R {
-        let Some(bus) = self.bus else { unreachable!("instructions are only executed inside `run`") };
-        // SAFETY: as in `bus`.
+    pub(super) fn with_cx<R>(
+        &mut self,
+        insns: Option<u64>,
+        f: impl FnOnce(&mut HelperCx<'_, G>) -> R,
+    ) -> R {
+        let Some(bus) = self.bus else {
+            unreachable!("instructions are only executed inside `run`")
+        };
+        // SAFETY: set by `run` for as long as the reference it was made from is borrowed.
         let bus = unsafe { &*bus.0 };
         // SAFETY: as in `ctx`.
         let ctx = unsafe { &mut *self.cell.as_ptr() };
-        let io = Io { bus, cpu: self.index, insns };
+        let io = Io {
+            bus,
+            cpu: self.index,
+            insns,
+            defer: false,
+        };
         let mut cx = HelperCx {
             guest: &mut self.guest,
             regs: &mut ctx.slots,
@@ -210,6 +233,7 @@ impl<G: Guest> Core<G> {
             io,
             pins: &self.pins,
             events: &mut self.events,
+            hooks: self.hooks.memory().map(|h| &**h),
             instructions: insns,
         };
         f(&mut cx)
@@ -223,13 +247,15 @@ impl<G: Guest> Core<G> {
     pub fn run(&mut self, bus: &dyn CpuBus) -> Exit {
         // The lifetime is erased for the time of this call; the guard takes the pointer away on every way out.
         let raw: *const dyn CpuBus = bus;
-        #[expect(unsafe_code, clippy::missing_transmute_annotations, reason = "erases the lifetime")]
+        #[expect(unsafe_code, reason = "erases the lifetime")]
         // SAFETY: only the lifetime changes, and the pointer is cleared below before `bus` ends.
         let raw: *const (dyn CpuBus + 'static) = unsafe { std::mem::transmute(raw) };
         self.bus = Some(BusPtr(raw));
         self.peer.set_busy(true);
         self.events.timer = true;
-        let limit = self.budget.map_or(UNLIMITED, |b| b.min(UNLIMITED as u64) as i64);
+        let limit = self
+            .budget
+            .map_or(UNLIMITED, |b| b.min(UNLIMITED as u64) as i64);
         self.fill(limit);
         let exit = self.outer(bus);
         self.retired = self.executed();
@@ -268,6 +294,9 @@ impl<G: Guest> Core<G> {
                 }
                 self.guest.update_timer(bus.now());
                 bus.set_deadline(self.index, self.guest.deadline());
+                if self.ctx().exit_request.load(Ordering::Relaxed) != 0 {
+                    continue;
+                }
             }
             if self.events.instruction_fence {
                 self.events.instruction_fence = false;
@@ -306,7 +335,9 @@ impl<G: Guest> Core<G> {
         if self.single_step || !self.breakpoints.is_empty() {
             return self.debug_step(mode, pc);
         }
-        let use_jit = self.jit.is_some() && (self.tuning.count || self.budget.is_none());
+        let use_jit = self.jit.is_some()
+            && (self.tuning.count || self.budget.is_none())
+            && self.hooks.memory().is_none();
         if use_jit {
             let e = self.mmu.banks.current().jc[crate::mmu::bank::Bank::jc_index(pc)];
             if e.va == pc {
@@ -318,7 +349,11 @@ impl<G: Guest> Core<G> {
             Ok(None) => return self.lone_insn(mode, pc),
             Err(stop) => return self.stopped(stop, pc, 0),
         };
-        let key = Key { phys: page.phys, va: pc, mode };
+        let key = Key {
+            phys: page.phys,
+            va: pc,
+            mode,
+        };
         let id = match self.blocks.find(&key) {
             Some(id) => id,
             None => match self.decode_block(&page, key) {
@@ -327,7 +362,9 @@ impl<G: Guest> Core<G> {
             },
         };
         if use_jit && let Some(entry) = self.compiled(id, &page) {
-            let Some(jit) = &self.jit else { return Next::Outer };
+            let Some(jit) = &self.jit else {
+                return Next::Outer;
+            };
             let host = jit.host_address(entry);
             let bank = self.mmu.banks.current();
             bank.put_jump(pc, host);
@@ -354,14 +391,24 @@ impl<G: Guest> Core<G> {
     fn compile(&mut self, id: BlockId, page: &FetchEntry) -> Option<u32> {
         let key = self.blocks.get(id)?.key;
         let mut bytes = [0u8; 4096];
-        let have = self.mmu.fetch_from(page, key.va, &mut bytes[..(T1_BLOCK * usize::from(G::MAX_INSN)).min(4096)]);
+        let have = self.mmu.fetch_from(
+            page,
+            key.va,
+            &mut bytes[..(T1_BLOCK * usize::from(G::MAX_INSN)).min(4096)],
+        );
         self.builder.begin(key.va);
         let mut at = 0usize;
         let mut n = 0;
-        while n < T1_BLOCK && !self.builder.ended() {
-            let Decoded::Insn(insn, len) = G::decode(key.mode, &bytes[at..have]) else { break };
+        while n < T1_BLOCK && !self.builder.ended() && !self.builder.full() {
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else {
+                break;
+            };
             let pc = key.va.wrapping_add(at as u64);
             self.builder.start_insn(at as u16, len);
+            if n == 0 && self.hooks.blocks() {
+                let at = self.builder.imm(key.va);
+                let Ok(_) = self.builder.call(BLOCK_HOOK, &[at]);
+            }
             let Ok(()) = G::exec(&mut self.builder, &insn, pc, key.mode);
             at += usize::from(len);
             n += 1;
@@ -415,6 +462,7 @@ impl<G: Guest> Core<G> {
     /// Lets the world know that there is code on these bytes.
     fn note_code(&mut self, page: &FetchEntry, va: u64, len: u64) {
         let lines = lines_of(va, len);
+        let first = self.blocks.lines(page.phys) == 0;
         if self.blocks.add_lines(page.phys, lines) {
             let all = self.blocks.lines(page.phys);
             let view = Arc::clone(self.mmu.view());
@@ -425,8 +473,14 @@ impl<G: Guest> Core<G> {
             // Code in ROM cannot be written by anybody but a loader, which resets the machine.
             if let Some(block) = block {
                 self.shared.adopt(block);
-                self.shared.set_lines(self.index, block, page.phys, page.host, all);
-                self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(page.host));
+                self.shared
+                    .set_lines(self.index, block, page.phys, page.host, all);
+                if first {
+                    self.mmu
+                        .banks
+                        .iter_mut()
+                        .for_each(|b| b.protect_host_page(page.host));
+                }
             }
         }
     }
@@ -439,7 +493,9 @@ impl<G: Guest> Core<G> {
         self.scratch.clear();
         let mut at = 0usize;
         while self.scratch.len() < T0_BLOCK {
-            let Decoded::Insn(insn, len) = G::decode(key.mode, &bytes[at..have]) else { break };
+            let Decoded::Insn(insn, len) = self.guest.decode(key.mode, &bytes[at..have]) else {
+                break;
+            };
             self.scratch.push((insn, len));
             at += usize::from(len);
             if G::flow(&insn) != InsnFlow::Next {
@@ -465,13 +521,19 @@ impl<G: Guest> Core<G> {
 
     /// Interprets a block.
     fn interpret(&mut self, id: BlockId, mode: ModeKey) -> Next {
-        let Some(block) = self.blocks.get_mut(id) else { return Next::Outer };
+        let Some(block) = self.blocks.get_mut(id) else {
+            return Next::Outer;
+        };
         if block.insns.is_empty() {
             // Compiled, but to be interpreted: decode again without keeping it.
             let pc = block.key.va;
             return self.lone_insn(mode, pc);
         }
         let insns = std::mem::take(&mut block.insns);
+        if self.hooks.blocks() {
+            let pc = self.pc();
+            self.hooks.enter_block(self.index, pc, insns.len() as u32);
+        }
         let next = self.interpret_insns(&insns, mode);
         if let Some(block) = self.blocks.get_mut(id)
             && block.code.is_none()
@@ -484,23 +546,38 @@ impl<G: Guest> Core<G> {
     fn interpret_insns(&mut self, insns: &[(G::Insn, u8)], mode: ModeKey) -> Next {
         let counting = self.counting();
         let base = self.executed();
-        let limit = if self.budget.is_some() { self.fuel().max(0) as usize } else { usize::MAX };
+        let limit = if self.budget.is_some() {
+            self.fuel().max(0) as usize
+        } else {
+            usize::MAX
+        };
         let mut done = 0usize;
         let mut outcome: Result<Flow, Stop> = Ok(Flow::Next);
         let mut pc = self.pc();
+        let cell = Arc::clone(&self.cell);
+        let exit_request = cell.exit_request();
         self.with_cx(None, |cx| {
             for (insn, len) in insns.iter().take(limit) {
                 let here = base + done as u64;
                 cx.io.insns = counting.then_some(here);
                 cx.instructions = counting.then_some(here);
-                let mut interp = Interp { cx, flow: Flow::Next };
+                let mut interp = Interp {
+                    cx,
+                    flow: Flow::Next,
+                };
                 let result = G::exec(&mut interp, insn, pc, mode);
                 let flow = interp.flow;
                 match result {
                     Ok(()) => {
                         done += 1;
                         match flow {
-                            Flow::Next => pc = pc.wrapping_add(u64::from(*len)),
+                            Flow::Next => {
+                                pc = pc.wrapping_add(u64::from(*len));
+                                // Exact runs see interrupts after the very instruction that caused them.
+                                if counting && exit_request.load(Ordering::Relaxed) != 0 {
+                                    break;
+                                }
+                            }
                             Flow::Resync => {
                                 pc = pc.wrapping_add(u64::from(*len));
                                 outcome = Ok(Flow::Resync);
@@ -524,7 +601,9 @@ impl<G: Guest> Core<G> {
                 }
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
-            cx.regs[usize::from(G::PC.0)] = pc;
+            if !matches!(outcome, Err(Stop::Retry)) {
+                cx.regs[usize::from(G::PC.0)] = pc;
+            }
         });
         self.stats.interpreted += done as u64;
         self.ctx().fuel -= done as i64;
@@ -542,12 +621,15 @@ impl<G: Guest> Core<G> {
         let mut bytes = [0u8; 16];
         let mut have = 0usize;
         loop {
-            match G::decode(mode, &bytes[..have]) {
+            match self.guest.decode(mode, &bytes[..have]) {
                 Decoded::Insn(insn, len) => return self.interpret_insns(&[(insn, len)], mode),
                 Decoded::More(n) => {
                     let n = usize::from(n).clamp(have + 1, bytes.len());
                     let at = pc.wrapping_add(have as u64);
-                    if let Err(stop) = self.mmu.fetch_bytes(&mut self.guest, at, &mut bytes[have..n]) {
+                    if let Err(stop) =
+                        self.mmu
+                            .fetch_bytes(&mut self.guest, at, &mut bytes[have..n])
+                    {
                         return self.stopped(stop, pc, 0);
                     }
                     have = n;
@@ -579,6 +661,19 @@ impl<G: Guest> Core<G> {
             Stop::Exception(e) => {
                 self.set_pc(pc);
                 self.stats.traps += 1;
+                if self.guest.intercepts(e) {
+                    let count = self.counting().then(|| self.executed());
+                    // Other CPUs need not wait for this one while it is with the firmware: it reads its mail before it goes on.
+                    self.peer.set_busy(false);
+                    let result = self.with_cx(count, |cx| G::intercept(cx, e));
+                    self.peer.set_busy(true);
+                    self.ctx().exit_request.store(1, Ordering::SeqCst);
+                    match result {
+                        Some(Some(exit)) => return Next::Exit(exit),
+                        Some(None) => return Next::Outer,
+                        None => {}
+                    }
+                }
                 self.ctx().reservation.addr = NO_RESERVATION;
                 #[expect(unsafe_code, reason = "see `ctx`")]
                 // SAFETY: as in `ctx`; the guest is another field.
@@ -586,10 +681,8 @@ impl<G: Guest> Core<G> {
                 self.guest.take_exception(regs, e);
                 Next::Outer
             }
-            Stop::Retry => {
-                self.set_pc(pc);
-                Next::Outer
-            }
+            // The helper may have moved the PC slot.
+            Stop::Retry | Stop::Interpret => Next::Outer,
             Stop::Exit(exit) => {
                 self.set_pc(pc.wrapping_add(len));
                 Next::Exit(exit)
@@ -605,7 +698,9 @@ impl<G: Guest> Core<G> {
         let c = self.ctx();
         c.bank = bank;
         c.owner = this as usize;
-        let Some(jit) = &self.jit else { return Next::Outer };
+        let Some(jit) = &self.jit else {
+            return Next::Outer;
+        };
         let exit = jit.enter(ctx, host);
         match exit {
             ExitKind::Link { stub } => self.follow_link(mode, stub),
@@ -613,15 +708,32 @@ impl<G: Guest> Core<G> {
             ExitKind::Request | ExitKind::Resync => Next::Outer,
             ExitKind::Fuel => {
                 let pc = self.pc();
-                if self.fuel() <= 0 && self.budget.is_some() { Next::Outer } else { self.lone_insn(mode, pc) }
+                if self.fuel() <= 0 && self.budget.is_some() {
+                    Next::Outer
+                } else {
+                    self.lone_insn(mode, pc)
+                }
             }
             ExitKind::Stopped => {
                 let at = self.ctx().exit_payload[3];
                 let (pc, len) = self.insn_at_host(at).unwrap_or_else(|| (self.pc(), 0));
-                match self.stop.take() {
-                    Some(stop) => self.stopped(stop, pc, len),
-                    None => Next::Outer,
+                let Some(stop) = self.stop.take() else {
+                    return Next::Outer;
+                };
+                if self.tuning.count {
+                    // The block was paid for as a whole.
+                    let done = self.executed_at_host(at) + u64::from(matches!(stop, Stop::Exit(_)));
+                    let unused = self.executed().wrapping_sub(done);
+                    self.ctx().fuel += unused as i64;
                 }
+                if stop == Stop::Interpret {
+                    self.set_pc(pc);
+                    return match self.lone_insn(mode, pc) {
+                        Next::Inner => Next::Outer,
+                        other => other,
+                    };
+                }
+                self.stopped(stop, pc, len)
             }
         }
     }
@@ -634,6 +746,16 @@ impl<G: Guest> Core<G> {
         let code = block.code.as_ref()?;
         let (start, len) = code.insn(code.insn_at(offset)?);
         Some((block.key.va.wrapping_add(start), len))
+    }
+
+    /// Tells the hooks of the compiled block at `pc` that called out from this host address.
+    pub(super) fn announce(&mut self, pc: u64, host: u64) {
+        let insns = || {
+            let offset = self.jit.as_ref()?.code_offset(host)?;
+            Some(self.blocks.containing(offset)?.code.as_ref()?.offsets.len() as u32)
+        };
+        let insns = insns().unwrap_or(0);
+        self.hooks.enter_block(self.index, pc, insns);
     }
 
     /// Instructions complete when compiled code called out from this host address (which counts the whole block at its start).
@@ -649,22 +771,44 @@ impl<G: Guest> Core<G> {
 
     /// A direct jump came out through its stub: link it if its target is compiled.
     fn follow_link(&mut self, mode: ModeKey, stub: u32) -> Next {
-        let Some((from, index)) = self.blocks.link_at(stub) else { return Next::Inner };
+        let Some((from, index)) = self.blocks.link_at(stub) else {
+            return Next::Inner;
+        };
         let pc = self.pc();
-        let Ok(Some(page)) = self.mmu.fetch_page(&mut self.guest, pc) else { return Next::Inner };
+        let Ok(Some(page)) = self.mmu.fetch_page(&mut self.guest, pc) else {
+            return Next::Inner;
+        };
         self.mmu.banks.current().renew_xid(pc, page.xid);
-        let key = Key { phys: page.phys, va: pc, mode };
-        let Some(to) = self.blocks.find(&key) else { return Next::Inner };
-        let Some(entry) = self.compiled_for_link(to, &page) else { return self.interpret(to, mode) };
-        let Some(jit) = self.jit.as_mut() else { return Next::Outer };
+        let key = Key {
+            phys: page.phys,
+            va: pc,
+            mode,
+        };
+        let Some(to) = self.blocks.find(&key) else {
+            return Next::Inner;
+        };
+        let Some(entry) = self.compiled_for_link(to, &page) else {
+            return self.interpret(to, mode);
+        };
+        let Some(jit) = self.jit.as_mut() else {
+            return Next::Outer;
+        };
         // Compiling the target may have evicted the source.
-        let site = self.blocks.get(from).and_then(|b| b.code.as_ref()).and_then(|c| c.compiled.links.get(usize::from(index)));
+        let site = self
+            .blocks
+            .get(from)
+            .and_then(|b| b.code.as_ref())
+            .and_then(|c| c.compiled.links.get(usize::from(index)));
         let host = jit.host_address(entry);
         if let Some(site) = site
             && site.stub == stub
             && site.target == pc
         {
-            let known = self.blocks.get(from).and_then(|b| b.code.as_ref()).and_then(|c| c.out[usize::from(index)]);
+            let known = self
+                .blocks
+                .get(from)
+                .and_then(|b| b.code.as_ref())
+                .and_then(|c| c.out[usize::from(index)]);
             if known != Some(to) {
                 let site = site.clone();
                 jit.link(&site, entry, page.xid);
@@ -699,7 +843,7 @@ impl<G: Guest> Core<G> {
         self.stats.invalidated += 1;
     }
 
-    fn forget_all_code(&mut self) {
+    pub(super) fn forget_all_code(&mut self) {
         for id in self.blocks.ids() {
             self.remove_block(id);
         }
@@ -734,7 +878,10 @@ impl<G: Guest> Core<G> {
                     self.settle_page(page);
                 }
                 Mail::Protect { page, host, from } => {
-                    self.mmu.banks.iter_mut().for_each(|b| b.protect_host_page(host));
+                    self.mmu
+                        .banks
+                        .iter_mut()
+                        .for_each(|b| b.protect_host_page(host));
                     self.shared.post(from, Mail::Verify(page));
                 }
                 Mail::Verify(page) => self.verify_page(page),
@@ -754,13 +901,21 @@ impl<G: Guest> Core<G> {
         };
         // Beyond some pages, one flush is cheaper than many.
         if len == 0 || len == u64::MAX || len > 64 * 4096 {
-            self.mmu.flush(Flush::Banks { mask, value, page: None });
+            self.mmu.flush(Flush::Banks {
+                mask,
+                value,
+                page: None,
+            });
             return;
         }
         let first = start & !0xfff;
         let last = start.saturating_add(len - 1) & !0xfff;
         for page in (first..=last).step_by(4096) {
-            self.mmu.flush(Flush::Banks { mask, value, page: Some(page) });
+            self.mmu.flush(Flush::Banks {
+                mask,
+                value,
+                page: Some(page),
+            });
         }
     }
 
@@ -773,7 +928,9 @@ impl<G: Guest> Core<G> {
         });
         let Some(ram) = block else { return };
         for id in self.blocks.on_lines(page, u64::MAX) {
-            let Some(b) = self.blocks.get(id) else { continue };
+            let Some(b) = self.blocks.get(id) else {
+                continue;
+            };
             let mut bytes = vec![0; b.len as usize];
             let off = page.page() * 4096 + (b.key.va & 0xfff);
             let same = ram.read(off, &mut bytes).is_ok() && hash_bytes(&bytes) == b.hash;
@@ -782,10 +939,5 @@ impl<G: Guest> Core<G> {
             }
         }
         self.settle_page(page);
-    }
-
-    /// Whether the last firmware call moved the program counter itself.
-    pub(super) fn set_restarting(&mut self, on: bool) {
-        self.restarting = on;
     }
 }

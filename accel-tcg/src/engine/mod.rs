@@ -2,13 +2,16 @@
 
 pub mod blocks;
 pub mod core;
+pub mod hooks;
 pub mod runtime;
 pub mod shared;
 pub mod vcpu;
 
 use std::sync::Arc;
 
-use ambidex_cpu::{AccelError, Accelerator, Arch, Caps, CpuMask, Fence, Timing, Vcpu, Vm, VmConfig};
+use ambidex_cpu::{
+    AccelError, Accelerator, Arch, Caps, CpuMask, Fence, Timing, Vcpu, Vm, VmConfig,
+};
 use ambidex_memory::AddressSpace;
 
 use self::core::{Core, Tuning};
@@ -104,16 +107,29 @@ impl Accelerator for Translator {
         let mut caps = Caps::new(64);
         caps.exact_budget = true;
         caps.debug = true;
+        caps.instrument = true;
         caps.firmware_host = true;
         caps.riscv = Riscv::supported();
         Some(caps)
     }
 
-    fn create_vm(&self, cfg: &VmConfig, space: Arc<AddressSpace>) -> Result<Box<dyn Vm>, AccelError> {
+    fn create_vm(
+        &self,
+        cfg: &VmConfig,
+        space: Arc<AddressSpace>,
+    ) -> Result<Box<dyn Vm>, AccelError> {
         if cfg.arch != Arch::Riscv64 {
-            return Err(AccelError::Arch { accel: "tcg", arch: cfg.arch });
+            return Err(AccelError::Arch {
+                accel: "tcg",
+                arch: cfg.arch,
+            });
         }
-        Ok(Box::new(TcgVm { translator: self.clone(), cfg: cfg.clone(), space, shared: Arc::new(Shared::default()) }))
+        Ok(Box::new(TcgVm {
+            translator: self.clone(),
+            cfg: cfg.clone(),
+            space,
+            shared: Arc::new(Shared::default()),
+        }))
     }
 }
 
@@ -144,14 +160,29 @@ impl TcgVm {
                 count,
                 pure: |h| G::HELPERS.get(usize::from(h.0)).is_some_and(|h| h.pure),
             })
-            .map_err(|e| AccelError::Vcpu { index, reason: e.to_string() })?;
+            .map_err(|e| AccelError::Vcpu {
+                index,
+                reason: e.to_string(),
+            })?;
             Some(jit)
         } else {
             None
         };
-        let tuning = Tuning { compile_after: jit.is_some().then_some(t.compile_after), code_bytes: t.code_bytes, count };
+        let tuning = Tuning {
+            compile_after: jit.is_some().then_some(t.compile_after),
+            code_bytes: t.code_bytes,
+            count,
+        };
         let mmu = Mmu::new(Arc::clone(&self.space));
-        let mut core = Core::<G>::new(guest, cell, mmu, index, Arc::clone(&self.shared), jit, tuning);
+        let mut core = Core::<G>::new(
+            guest,
+            cell,
+            mmu,
+            index,
+            Arc::clone(&self.shared),
+            jit,
+            tuning,
+        );
         core.ctx().slots = slots;
         Ok(Box::new(TcgVcpu::new(core)))
     }

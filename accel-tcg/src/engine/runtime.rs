@@ -2,9 +2,13 @@
 //!
 //! Each gets the [`Context`], finds the engine through it, and either returns a result with status 0 or notes a [`Stop`] and returns status 1, upon
 //! which compiled code leaves at once.
-#![expect(unsafe_code, reason = "the engine is found through a raw pointer that went through compiled code")]
+#![expect(
+    unsafe_code,
+    reason = "the engine is found through a raw pointer that went through compiled code"
+)]
 
 use super::core::Core;
+use super::hooks::BLOCK_HOOK;
 use crate::fp::Rounding;
 use crate::fp::op::{FpEnv, FpOp, rounding};
 use crate::guest::{AccessKind, Exception, Guest, Stop};
@@ -46,7 +50,10 @@ fn settle<G: Guest>(core: &mut Core<G>, result: Result<u64, Stop>) -> Pair {
         Ok(value) => good(value),
         Err(stop) => {
             core.stop = Some(stop);
-            Pair { value: 0, status: 1 }
+            Pair {
+                value: 0,
+                status: 1,
+            }
         }
     }
 }
@@ -64,6 +71,19 @@ fn alignment<G: Guest>(core: &Core<G>, m: MemOp, va: u64, kind: AccessKind) -> R
 }
 
 impl<G: Guest> Core<G> {
+    /// For plain loads and stores, which leave devices to the interpreter where counts are exact.
+    fn with_io<R>(
+        &mut self,
+        count: Option<u64>,
+        f: impl FnOnce(&mut crate::guest::HelperCx<'_, G>) -> R,
+    ) -> R {
+        let defer = self.tuning.count;
+        self.with_cx(count, |cx| {
+            cx.io.defer = defer;
+            f(cx)
+        })
+    }
+
     /// Instruction count at the call out that is under way, if anybody counts.
     fn count_at_call(&mut self) -> Option<u64> {
         if !self.tuning.count {
@@ -80,7 +100,7 @@ extern "sysv64" fn load<G: Guest>(ctx: *mut Context, va: u64, desc: u64) -> Pair
     let m = MemOp::unpack(desc);
     let count = core.count_at_call();
     let r = alignment(core, m, va, AccessKind::Read)
-        .and_then(|()| core.with_cx(count, |cx| cx.mmu.load(cx.guest, cx.io, va, m.size)))
+        .and_then(|()| core.with_io(count, |cx| cx.mmu.load(cx.guest, cx.io, va, m.size)))
         .map(|v| extend(m, v));
     settle(core, r)
 }
@@ -91,7 +111,7 @@ extern "sysv64" fn store<G: Guest>(ctx: *mut Context, va: u64, desc: u64, value:
     let m = MemOp::unpack(desc);
     let count = core.count_at_call();
     let r = alignment(core, m, va, AccessKind::Write)
-        .and_then(|()| core.with_cx(count, |cx| cx.mmu.store(cx.guest, cx.io, va, m.size, value)))
+        .and_then(|()| core.with_io(count, |cx| cx.mmu.store(cx.guest, cx.io, va, m.size, value)))
         .map(|()| 0);
     settle(core, r)
 }
@@ -100,17 +120,29 @@ extern "sysv64" fn rmw<G: Guest>(ctx: *mut Context, va: u64, desc: u64, value: u
     // SAFETY: this is a runtime function.
     let core = unsafe { core::<G>(ctx) };
     let m = MemOp::unpack(desc);
-    let Some(op) = Rmw::from_index(desc >> 32) else { return settle(core, Err(Stop::Retry)) };
-    let r = core.with_cx(None, |cx| cx.mmu.rmw(cx.guest, va, m, op, value)).map(|v| extend(m, v));
+    let Some(op) = Rmw::from_index(desc >> 32) else {
+        return settle(core, Err(Stop::Retry));
+    };
+    let r = core
+        .with_cx(None, |cx| cx.mmu.rmw(cx.guest, va, m, op, value))
+        .map(|v| extend(m, v));
     settle(core, r)
 }
 
-extern "sysv64" fn cas<G: Guest>(ctx: *mut Context, va: u64, desc: u64, expected: u64, new: u64) -> Pair {
+extern "sysv64" fn cas<G: Guest>(
+    ctx: *mut Context,
+    va: u64,
+    desc: u64,
+    expected: u64,
+    new: u64,
+) -> Pair {
     // SAFETY: this is a runtime function.
     let core = unsafe { core::<G>(ctx) };
     let m = MemOp::unpack(desc);
     let expected = expected & m.size.mask();
-    let r = core.with_cx(None, |cx| cx.mmu.cas(cx.guest, va, m, expected, new)).map(|v| extend(m, v));
+    let r = core
+        .with_cx(None, |cx| cx.mmu.cas(cx.guest, va, m, expected, new))
+        .map(|v| extend(m, v));
     settle(core, r)
 }
 
@@ -127,14 +159,23 @@ extern "sysv64" fn load_reserved<G: Guest>(ctx: *mut Context, va: u64, desc: u64
     settle(core, r)
 }
 
-extern "sysv64" fn store_conditional<G: Guest>(ctx: *mut Context, va: u64, desc: u64, value: u64) -> Pair {
+extern "sysv64" fn store_conditional<G: Guest>(
+    ctx: *mut Context,
+    va: u64,
+    desc: u64,
+    value: u64,
+) -> Pair {
     // SAFETY: this is a runtime function.
     let core = unsafe { core::<G>(ctx) };
-    let m = MemOp { aligned: true, ..MemOp::unpack(desc) };
+    let m = MemOp {
+        aligned: true,
+        ..MemOp::unpack(desc)
+    };
     let r = alignment(core, m, va, AccessKind::Write).and_then(|()| {
         core.with_cx(None, |cx| {
             if cx.reservation.addr != va {
-                cx.mmu.probe(cx.guest, va, u64::from(m.size.bytes()), AccessKind::Write)?;
+                cx.mmu
+                    .probe(cx.guest, va, u64::from(m.size.bytes()), AccessKind::Write)?;
                 cx.reservation.addr = NO_RESERVATION;
                 return Ok(1);
             }
@@ -147,11 +188,25 @@ extern "sysv64" fn store_conditional<G: Guest>(ctx: *mut Context, va: u64, desc:
     settle(core, r)
 }
 
-extern "sysv64" fn call<G: Guest>(ctx: *mut Context, helper: u64, a: u64, b: u64, c: u64, d: u64) -> Pair {
+extern "sysv64" fn call<G: Guest>(
+    ctx: *mut Context,
+    helper: u64,
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+) -> Pair {
     // SAFETY: this is a runtime function.
     let core = unsafe { core::<G>(ctx) };
     let count = core.count_at_call();
-    let Some(h) = G::HELPERS.get(helper as usize) else { return settle(core, Err(Stop::Retry)) };
+    if helper == u64::from(BLOCK_HOOK.0) {
+        let host = core.ctx().exit_payload[3];
+        core.announce(a, host);
+        return good(0);
+    }
+    let Some(h) = G::HELPERS.get(helper as usize) else {
+        return settle(core, Err(Stop::Retry));
+    };
     let r = core.with_cx(count, |cx| (h.run)(cx, [a, b, c, d]));
     settle(core, r)
 }
@@ -165,9 +220,19 @@ extern "sysv64" fn raise<G: Guest>(ctx: *mut Context, cause: u64, value: u64) ->
 extern "sysv64" fn fp<G: Guest>(ctx: *mut Context, op: u64, a: u64, b: u64, c: u64) -> Pair {
     // SAFETY: compiled code passes its own context, which is not otherwise borrowed while it runs.
     let slots = unsafe { &mut (*ctx).slots };
-    let Some(op) = FpOp::unpack(op) else { return good(0) };
+    let Some(op) = FpOp::unpack(op) else {
+        return good(0);
+    };
     let dynamic = rounding(slots[usize::from(G::FRM.0)]).unwrap_or(Rounding::Rne);
-    let (value, flags) = op.eval(FpEnv { dynamic, nan: G::NAN_RULE }, a, b, c);
+    let (value, flags) = op.eval(
+        FpEnv {
+            dynamic,
+            nan: G::NAN_RULE,
+        },
+        a,
+        b,
+        c,
+    );
     slots[usize::from(G::FFLAGS.0)] |= u64::from(flags.0);
     good(value)
 }

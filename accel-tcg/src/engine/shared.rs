@@ -60,12 +60,21 @@ pub struct Peer {
 impl Peer {
     /// A vCPU at rest.
     pub fn new(index: u32, cell: Arc<ContextCell>) -> Peer {
-        Peer { index, cell, mail: Mutex::new(Vec::new()), has_mail: AtomicBool::new(false), busy: AtomicBool::new(false) }
+        Peer {
+            index,
+            cell,
+            mail: Mutex::new(Vec::new()),
+            has_mail: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+        }
     }
 
     /// Sends a request.
     pub fn post(&self, mail: Mail) {
-        self.mail.lock().unwrap_or_else(|e| e.into_inner()).push(mail);
+        self.mail
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .push(mail);
         self.has_mail.store(true, Ordering::SeqCst);
         self.cell.request_exit();
     }
@@ -130,7 +139,10 @@ impl Shared {
 
     /// Removes a vCPU.
     pub fn leave(&self, index: u32) {
-        self.peers.write().unwrap_or_else(|e| e.into_inner()).retain(|p| p.index != index);
+        self.peers
+            .write()
+            .unwrap_or_else(|e| e.into_inner())
+            .retain(|p| p.index != index);
         let mut pages = self.pages.write().unwrap_or_else(|e| e.into_inner());
         pages.retain(|_, page| {
             page.owners.retain(|o| o.0 != index);
@@ -163,7 +175,10 @@ impl Shared {
     /// Makes sure the watcher is registered with a block.
     pub fn adopt(self: &Arc<Self>, block: &Arc<RamBlock>) {
         let mut blocks = self.blocks.lock().unwrap_or_else(|e| e.into_inner());
-        if !blocks.iter().any(|b| std::ptr::eq(b.as_ptr(), Arc::as_ptr(block))) {
+        if !blocks
+            .iter()
+            .any(|b| std::ptr::eq(b.as_ptr(), Arc::as_ptr(block)))
+        {
             let weak: Weak<dyn WriteWatcher> = Arc::downgrade(self) as Weak<dyn WriteWatcher>;
             block.set_watcher(weak);
             blocks.push(Arc::downgrade(block));
@@ -193,7 +208,11 @@ impl Shared {
             block.watch(page.page());
             self.with_peers(|peers| {
                 for p in peers.iter().filter(|p| p.index != cpu) {
-                    p.post(Mail::Protect { page, host, from: cpu });
+                    p.post(Mail::Protect {
+                        page,
+                        host,
+                        from: cpu,
+                    });
                 }
             });
         }
@@ -219,7 +238,9 @@ impl WriteWatcher for Shared {
         let (first, last) = (off / 4096, (off + len - 1) / 4096);
         for page in first..=last {
             let id = PhysPage::new(block.id(), page);
-            let Some(entry) = pages.get(&id) else { continue };
+            let Some(entry) = pages.get(&id) else {
+                continue;
+            };
             let from = off.max(page * 4096);
             let to = (off + len).min((page + 1) * 4096);
             let lines = lines_of(from & 0xfff, to - from);

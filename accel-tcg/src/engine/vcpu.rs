@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ambidex_cpu::{
-    AccelError, CpuBus, CpuState, Debug, DebugError, Exit, Kicker, Pins, Reg, Vcpu, VcpuStats, Watch,
+    AccelError, CpuBus, CpuState, Debug, DebugError, Exit, Kicker, Pins, Reg, Vcpu, VcpuStats,
+    Watch,
 };
 use ambidex_memory::Gpa;
 
@@ -14,12 +15,14 @@ use crate::sem::Width;
 
 /// A virtual CPU of the translator.
 pub struct TcgVcpu<G: Guest> {
-    core: Box<Core<G>>,
+    pub(super) core: Box<Core<G>>,
 }
 
 impl<G: Guest> TcgVcpu<G> {
     pub(super) fn new(core: Core<G>) -> TcgVcpu<G> {
-        TcgVcpu { core: Box::new(core) }
+        TcgVcpu {
+            core: Box::new(core),
+        }
     }
 }
 
@@ -45,13 +48,15 @@ impl<G: Guest> Vcpu for TcgVcpu<G> {
     fn save(&mut self) -> Result<CpuState, AccelError> {
         let core = &mut self.core;
         let regs = core.ctx().slots;
-        Ok(core.guest.save(&regs))
+        let count = core.tuning.count.then(|| core.executed());
+        Ok(core.guest.save(&regs, count))
     }
 
     fn restore(&mut self, state: &CpuState) -> Result<(), AccelError> {
         let core = &mut *self.core;
         let mut regs = core.ctx().slots;
-        core.guest.restore(&mut regs, state)?;
+        let count = core.tuning.count.then(|| core.executed());
+        core.guest.restore(&mut regs, state, count)?;
         let ctx = core.ctx();
         ctx.slots = regs;
         ctx.reservation.addr = NO_RESERVATION;
@@ -88,27 +93,38 @@ impl<G: Guest> Vcpu for TcgVcpu<G> {
     fn debug(&mut self) -> Option<&mut dyn Debug> {
         Some(self)
     }
+
+    fn instrument(&mut self) -> Option<&mut dyn ambidex_cpu::Instrument> {
+        Some(self)
+    }
 }
 
 impl<G: Guest> TcgVcpu<G> {
     /// Translates for the debugger: like a load, or a fetch, in the CPU's current mode.
     fn physical(&mut self, va: u64) -> Option<Gpa> {
         let core = &mut *self.core;
-        [AccessKind::Read, AccessKind::Fetch, AccessKind::Write].into_iter().find_map(|kind| core.mmu.peek(&mut core.guest, va, kind))
+        [AccessKind::Read, AccessKind::Fetch, AccessKind::Write]
+            .into_iter()
+            .find_map(|kind| core.mmu.peek(&mut core.guest, va, kind))
     }
 
     fn each_page(
         &mut self,
         va: u64,
         len: usize,
-        mut f: impl FnMut(&ambidex_memory::AddressSpace, Gpa, std::ops::Range<usize>) -> Result<(), ambidex_memory::BusError>,
+        mut f: impl FnMut(
+            &ambidex_memory::AddressSpace,
+            Gpa,
+            std::ops::Range<usize>,
+        ) -> Result<(), ambidex_memory::BusError>,
     ) -> Result<(), DebugError> {
         let mut done = 0;
         while done < len {
             let at = va.wrapping_add(done as u64);
             let n = ((4096 - (at & 0xfff)) as usize).min(len - done);
             let gpa = self.physical(at).ok_or(DebugError::NoMemory { va: at })?;
-            f(self.core.mmu.space(), gpa, done..done + n).map_err(|_| DebugError::NoMemory { va: at })?;
+            f(self.core.mmu.space(), gpa, done..done + n)
+                .map_err(|_| DebugError::NoMemory { va: at })?;
             done += n;
         }
         Ok(())
@@ -144,9 +160,14 @@ impl<G: Guest> Debug for TcgVcpu<G> {
     fn read_reg(&mut self, reg: Reg, out: &mut [u8]) -> Result<usize, DebugError> {
         let core = &mut *self.core;
         let regs = core.ctx().slots;
-        let value = core.guest.read_reg(&regs, reg).ok_or(DebugError::NoRegister(reg))?;
+        let value = core
+            .guest
+            .read_reg(&regs, reg)
+            .ok_or(DebugError::NoRegister(reg))?;
         let bytes = value.to_le_bytes();
-        out.get_mut(..8).ok_or(DebugError::Short(reg))?.copy_from_slice(&bytes);
+        out.get_mut(..8)
+            .ok_or(DebugError::Short(reg))?
+            .copy_from_slice(&bytes);
         Ok(8)
     }
 
@@ -154,7 +175,10 @@ impl<G: Guest> Debug for TcgVcpu<G> {
         let bytes: [u8; 8] = value.try_into().map_err(|_| DebugError::BadValue(reg))?;
         let core = &mut *self.core;
         let mut regs = core.ctx().slots;
-        if !core.guest.write_reg(&mut regs, reg, u64::from_le_bytes(bytes)) {
+        if !core
+            .guest
+            .write_reg(&mut regs, reg, u64::from_le_bytes(bytes))
+        {
             return Err(DebugError::NoRegister(reg));
         }
         core.ctx().slots = regs;
@@ -163,11 +187,15 @@ impl<G: Guest> Debug for TcgVcpu<G> {
 
     fn read_mem(&mut self, va: u64, buf: &mut [u8]) -> Result<(), DebugError> {
         let len = buf.len();
-        self.each_page(va, len, |space, gpa, range| space.read_bytes(gpa, &mut buf[range], ambidex_memory::Attrs::DEBUG))
+        self.each_page(va, len, |space, gpa, range| {
+            space.read_bytes(gpa, &mut buf[range], ambidex_memory::Attrs::DEBUG)
+        })
     }
 
     fn write_mem(&mut self, va: u64, buf: &[u8]) -> Result<(), DebugError> {
-        self.each_page(va, buf.len(), |space, gpa, range| space.write_bytes(gpa, &buf[range], ambidex_memory::Attrs::DEBUG))
+        self.each_page(va, buf.len(), |space, gpa, range| {
+            space.write_bytes(gpa, &buf[range], ambidex_memory::Attrs::DEBUG)
+        })
     }
 
     fn translate(&mut self, va: u64) -> Option<Gpa> {
@@ -182,7 +210,10 @@ impl<G: Guest> ambidex_cpu::GuestMem for VirtualMem<'_, '_, G> {
     fn read(&mut self, va: u64, buf: &mut [u8]) -> Result<(), ambidex_cpu::MemFault> {
         for (i, b) in buf.iter_mut().enumerate() {
             let at = va.wrapping_add(i as u64);
-            *b = self.0.load(at, Width::W8).map_err(|_: Stop| ambidex_cpu::MemFault { va: at })? as u8;
+            *b = self
+                .0
+                .load(at, Width::W8)
+                .map_err(|_: Stop| ambidex_cpu::MemFault { va: at })? as u8;
         }
         Ok(())
     }
@@ -190,7 +221,9 @@ impl<G: Guest> ambidex_cpu::GuestMem for VirtualMem<'_, '_, G> {
     fn write(&mut self, va: u64, buf: &[u8]) -> Result<(), ambidex_cpu::MemFault> {
         for (i, b) in buf.iter().enumerate() {
             let at = va.wrapping_add(i as u64);
-            self.0.store(at, Width::W8, u64::from(*b)).map_err(|_: Stop| ambidex_cpu::MemFault { va: at })?;
+            self.0
+                .store(at, Width::W8, u64::from(*b))
+                .map_err(|_: Stop| ambidex_cpu::MemFault { va: at })?;
         }
         Ok(())
     }

@@ -8,16 +8,53 @@ use crate::sem::{FpBin, FpCmp, FpMinMax, IntFormat, Round, Width};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "operands are named as in the methods of `Ops`")]
 pub enum FpOp {
-    Bin { op: FpBin, f: Format, rm: Round },
-    Sqrt { f: Format, rm: Round },
-    Fma { f: Format, rm: Round, neg_product: bool, neg_addend: bool },
-    Cmp { c: FpCmp, f: Format, signaling: bool },
-    MinMax { op: FpMinMax, f: Format },
-    ToInt { f: Format, rm: Round, to: IntFormat },
-    FromInt { f: Format, rm: Round, from: IntFormat },
-    Convert { from: Format, to: Format, rm: Round },
-    Round { f: Format, rm: Round, exact: bool },
-    Classify { f: Format },
+    Bin {
+        op: FpBin,
+        f: Format,
+        rm: Round,
+    },
+    Sqrt {
+        f: Format,
+        rm: Round,
+    },
+    Fma {
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+    },
+    Cmp {
+        c: FpCmp,
+        f: Format,
+        signaling: bool,
+    },
+    MinMax {
+        op: FpMinMax,
+        f: Format,
+    },
+    ToInt {
+        f: Format,
+        rm: Round,
+        to: IntFormat,
+    },
+    FromInt {
+        f: Format,
+        rm: Round,
+        from: IntFormat,
+    },
+    Convert {
+        from: Format,
+        to: Format,
+        rm: Round,
+    },
+    Round {
+        f: Format,
+        rm: Round,
+        exact: bool,
+    },
+    Classify {
+        f: Format,
+    },
     ToIntMod,
 }
 
@@ -56,7 +93,12 @@ impl FpOp {
                 e = with(rm);
                 super::sqrt(&mut e, f, a)
             }
-            FpOp::Fma { f, rm, neg_product, neg_addend } => {
+            FpOp::Fma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+            } => {
                 e = with(rm);
                 super::mul_add(&mut e, f, a, b, c, neg_product, neg_addend)
             }
@@ -108,19 +150,57 @@ impl FpOp {
 
     /// One word that [`FpOp::unpack`] turns back into the operation.
     pub fn pack(self) -> u64 {
-        let word = |kind: u64, fields: [u64; 5]| fields.iter().rev().fold(0, |acc, x| acc << 4 | x) << 8 | kind;
+        let word = |kind: u64, fields: [u64; 5]| {
+            fields.iter().rev().fold(0, |acc, x| acc << 4 | x) << 8 | kind
+        };
         match self {
             FpOp::Bin { op, f, rm } => word(0, [op as u64, f as u64, pack_round(rm), 0, 0]),
             FpOp::Sqrt { f, rm } => word(1, [f as u64, pack_round(rm), 0, 0, 0]),
-            FpOp::Fma { f, rm, neg_product, neg_addend } => {
-                word(2, [f as u64, pack_round(rm), u64::from(neg_product), u64::from(neg_addend), 0])
+            FpOp::Fma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+            } => word(
+                2,
+                [
+                    f as u64,
+                    pack_round(rm),
+                    u64::from(neg_product),
+                    u64::from(neg_addend),
+                    0,
+                ],
+            ),
+            FpOp::Cmp { c, f, signaling } => {
+                word(3, [c as u64, f as u64, u64::from(signaling), 0, 0])
             }
-            FpOp::Cmp { c, f, signaling } => word(3, [c as u64, f as u64, u64::from(signaling), 0, 0]),
             FpOp::MinMax { op, f } => word(4, [op as u64, f as u64, 0, 0, 0]),
-            FpOp::ToInt { f, rm, to } => word(5, [f as u64, pack_round(rm), to.width as u64, u64::from(to.signed), 0]),
-            FpOp::FromInt { f, rm, from } => word(6, [f as u64, pack_round(rm), from.width as u64, u64::from(from.signed), 0]),
-            FpOp::Convert { from, to, rm } => word(7, [from as u64, to as u64, pack_round(rm), 0, 0]),
-            FpOp::Round { f, rm, exact } => word(8, [f as u64, pack_round(rm), u64::from(exact), 0, 0]),
+            FpOp::ToInt { f, rm, to } => word(
+                5,
+                [
+                    f as u64,
+                    pack_round(rm),
+                    to.width as u64,
+                    u64::from(to.signed),
+                    0,
+                ],
+            ),
+            FpOp::FromInt { f, rm, from } => word(
+                6,
+                [
+                    f as u64,
+                    pack_round(rm),
+                    from.width as u64,
+                    u64::from(from.signed),
+                    0,
+                ],
+            ),
+            FpOp::Convert { from, to, rm } => {
+                word(7, [from as u64, to as u64, pack_round(rm), 0, 0])
+            }
+            FpOp::Round { f, rm, exact } => {
+                word(8, [f as u64, pack_round(rm), u64::from(exact), 0, 0])
+            }
             FpOp::Classify { f } => word(9, [f as u64, 0, 0, 0, 0]),
             FpOp::ToIntMod => 10,
         }
@@ -142,8 +222,16 @@ impl FpOp {
                 f: format(x(1))?,
                 rm: unpack_round(x(2))?,
             },
-            1 => FpOp::Sqrt { f: format(x(0))?, rm: unpack_round(x(1))? },
-            2 => FpOp::Fma { f: format(x(0))?, rm: unpack_round(x(1))?, neg_product: flag(2), neg_addend: flag(3) },
+            1 => FpOp::Sqrt {
+                f: format(x(0))?,
+                rm: unpack_round(x(1))?,
+            },
+            2 => FpOp::Fma {
+                f: format(x(0))?,
+                rm: unpack_round(x(1))?,
+                neg_product: flag(2),
+                neg_addend: flag(3),
+            },
             3 => FpOp::Cmp {
                 c: match x(0) {
                     0 => FpCmp::Eq,
@@ -164,10 +252,26 @@ impl FpOp {
                 },
                 f: format(x(1))?,
             },
-            5 => FpOp::ToInt { f: format(x(0))?, rm: unpack_round(x(1))?, to: int_format(x(2), flag(3))? },
-            6 => FpOp::FromInt { f: format(x(0))?, rm: unpack_round(x(1))?, from: int_format(x(2), flag(3))? },
-            7 => FpOp::Convert { from: format(x(0))?, to: format(x(1))?, rm: unpack_round(x(2))? },
-            8 => FpOp::Round { f: format(x(0))?, rm: unpack_round(x(1))?, exact: flag(2) },
+            5 => FpOp::ToInt {
+                f: format(x(0))?,
+                rm: unpack_round(x(1))?,
+                to: int_format(x(2), flag(3))?,
+            },
+            6 => FpOp::FromInt {
+                f: format(x(0))?,
+                rm: unpack_round(x(1))?,
+                from: int_format(x(2), flag(3))?,
+            },
+            7 => FpOp::Convert {
+                from: format(x(0))?,
+                to: format(x(1))?,
+                rm: unpack_round(x(2))?,
+            },
+            8 => FpOp::Round {
+                f: format(x(0))?,
+                rm: unpack_round(x(1))?,
+                exact: flag(2),
+            },
             9 => FpOp::Classify { f: format(x(0))? },
             10 => FpOp::ToIntMod,
             _ => return None,
@@ -228,20 +332,48 @@ mod tests {
 
     #[test]
     fn packing_round_trips() {
-        let rounds = [Round::Dynamic, Round::Fixed(Rounding::Rmm), Round::Fixed(Rounding::Rne), Round::Fixed(Rounding::Odd)];
+        let rounds = [
+            Round::Dynamic,
+            Round::Fixed(Rounding::Rmm),
+            Round::Fixed(Rounding::Rne),
+            Round::Fixed(Rounding::Odd),
+        ];
         for f in [Format::F16, Format::F32, Format::F64] {
             for rm in rounds {
                 for x in [false, true] {
-                    let int = IntFormat { width: if x { Width::W32 } else { Width::W64 }, signed: !x };
+                    let int = IntFormat {
+                        width: if x { Width::W32 } else { Width::W64 },
+                        signed: !x,
+                    };
                     for op in [
-                        FpOp::Bin { op: FpBin::Div, f, rm },
+                        FpOp::Bin {
+                            op: FpBin::Div,
+                            f,
+                            rm,
+                        },
                         FpOp::Sqrt { f, rm },
-                        FpOp::Fma { f, rm, neg_product: x, neg_addend: !x },
-                        FpOp::Cmp { c: FpCmp::Le, f, signaling: x },
-                        FpOp::MinMax { op: FpMinMax::Maximum, f },
+                        FpOp::Fma {
+                            f,
+                            rm,
+                            neg_product: x,
+                            neg_addend: !x,
+                        },
+                        FpOp::Cmp {
+                            c: FpCmp::Le,
+                            f,
+                            signaling: x,
+                        },
+                        FpOp::MinMax {
+                            op: FpMinMax::Maximum,
+                            f,
+                        },
                         FpOp::ToInt { f, rm, to: int },
                         FpOp::FromInt { f, rm, from: int },
-                        FpOp::Convert { from: f, to: Format::F32, rm },
+                        FpOp::Convert {
+                            from: f,
+                            to: Format::F32,
+                            rm,
+                        },
                         FpOp::Round { f, rm, exact: x },
                         FpOp::Classify { f },
                         FpOp::ToIntMod,

@@ -1,6 +1,6 @@
 //! What a guest's helper functions work on.
 
-use ambidex_cpu::{CpuBus, Pins};
+use ambidex_cpu::{CpuBus, Hooks, MemoryAccess, Pins};
 
 use super::{AccessKind, Flush, Guest, Stop};
 use crate::mmu::{Io, Mmu};
@@ -32,6 +32,8 @@ pub struct HelperCx<'a, G: Guest> {
     pub pins: &'a Pins,
     /// Consequences for the engine.
     pub events: &'a mut Events,
+    /// Who wants to hear of loads and stores.
+    pub hooks: Option<&'a dyn Hooks>,
     /// Instructions executed so far by this CPU, if the engine counts.
     pub instructions: Option<u64>,
 }
@@ -44,6 +46,23 @@ impl<'a, G: Guest> HelperCx<'a, G> {
     /// The bus, with the clock exact.
     pub fn bus(&self) -> &'a dyn CpuBus {
         self.io.sync()
+    }
+    /// Tells the hooks of an access by the running instruction.
+    #[inline(always)]
+    pub fn observe(&self, va: u64, w: Width, write: bool, value: u64) {
+        if let Some(hooks) = self.hooks {
+            let pc = self.regs[usize::from(G::PC.0)];
+            hooks.memory(
+                self.io.cpu,
+                &MemoryAccess {
+                    pc,
+                    va,
+                    size: w.bytes(),
+                    write,
+                    value,
+                },
+            );
+        }
     }
     /// Forgets translations on this CPU.
     pub fn flush(&mut self, what: Flush) {

@@ -9,7 +9,6 @@ pub use helper::{Events, HelperCx};
 use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
 
-
 use crate::fp::NanRule;
 use crate::regs::SLOTS;
 use crate::sem::{HelperId, Ops, Slot};
@@ -48,8 +47,10 @@ pub enum Stop {
     Exception(Exception),
     /// The instruction is complete; leave [`ambidex_cpu::Vcpu::run`] with this.
     Exit(Exit),
-    /// The instruction is to be tried again after a fresh look at mode and mapping.
+    /// Go on at the PC slot after a fresh look at mode and mapping. Unless a helper has changed the slot, the instruction is tried again.
     Retry,
+    /// The instruction has had no effect and is to be done by the interpreter.
+    Interpret,
 }
 
 impl From<Exception> for Stop {
@@ -93,7 +94,8 @@ pub trait PhysMem {
     /// Reads an aligned page-table entry of 4 or 8 bytes.
     fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError>;
     /// Replaces an aligned entry if it still has the old value; tells whether it did.
-    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64) -> Result<bool, BusError>;
+    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64)
+    -> Result<bool, BusError>;
 }
 
 /// Result of decoding.
@@ -171,7 +173,7 @@ pub trait Guest: Sized + Send + 'static {
     /// Back to the reset state.
     fn reset(&mut self, regs: &mut [u64; SLOTS]);
     /// Decodes the instruction at the start of `bytes`.
-    fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    fn decode(&self, mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
     /// What the instruction does to the flow of control, so that decoding ahead stops where it should.
     fn flow(insn: &Self::Insn) -> InsnFlow;
     /// Performs one instruction at virtual address `pc`.
@@ -185,12 +187,23 @@ pub trait Guest: Sized + Send + 'static {
     fn mode_key(&self, regs: &[u64; SLOTS]) -> ModeKey;
     /// Translation regime in force.
     fn bank_key(&self) -> BankKey;
-    /// Translates a virtual address. Pure but for updates of accessed and dirty bits.
-    fn translate(&mut self, va: u64, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
+    /// Translates a virtual address for an access of `len` bytes that does not cross a page. Pure but for updates of accessed and dirty bits.
+    fn translate(
+        &mut self,
+        va: u64,
+        len: u8,
+        kind: AccessKind,
+        mem: &mut dyn PhysMem,
+    ) -> Result<Translation, Exception>;
     /// The exception for a failed bus access at virtual address `va`.
     fn bus_fault(&self, va: u64, kind: AccessKind) -> Exception;
     /// The exception for a misaligned access.
     fn misaligned(&self, va: u64, kind: AccessKind) -> Exception;
+    /// Offers an exception to the machine before the guest takes it: firmware calls that the host answers. The PC slot holds the address of the
+    /// instruction; `Some` means that it is dealt with, the PC slot moved on, and `run` is to be left if there is an exit.
+    fn intercept(cx: &mut HelperCx<'_, Self>, e: Exception) -> Option<Option<Exit>>;
+    /// True for exceptions that [`Guest::intercept`] wants to see.
+    fn intercepts(&self, e: Exception) -> bool;
     /// Takes an exception raised by the instruction at the PC slot: updates state and PC.
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception);
     /// Compares the CPU's own timers with the VM clock (in ns).
@@ -204,10 +217,15 @@ pub trait Guest: Sized + Send + 'static {
     fn deadline(&self) -> Option<u64>;
     /// Mask and value for [`Flush::Banks`] that select one address-space identifier.
     fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]);
-    /// Architectural state.
-    fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
+    /// Architectural state; `count` is the number of instructions executed so far, if they are counted.
+    fn save(&self, regs: &[u64; SLOTS], count: Option<u64>) -> CpuState;
     /// Takes over architectural state.
-    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    fn restore(
+        &mut self,
+        regs: &mut [u64; SLOTS],
+        state: &CpuState,
+        count: Option<u64>,
+    ) -> Result<(), AccelError>;
     /// A register for the debugger.
     fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
     /// Changes a register for the debugger; false if there is no such register.

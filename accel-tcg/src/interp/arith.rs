@@ -31,17 +31,27 @@ pub fn bin(op: Bin, w: Width, a: u64, b: u64) -> u64 {
         Bin::Rol => ua << count | ua >> ((bits - count) & (bits - 1)),
         Bin::Mul => a.wrapping_mul(b),
         Bin::MulHiU => ((u128::from(ua) * u128::from(ub)) >> bits) as u64,
-        Bin::MulHiS => ((i128::from(sext(w, a) as i64) * i128::from(sext(w, b) as i64)) >> bits) as u64,
+        Bin::MulHiS => {
+            ((i128::from(sext(w, a) as i64) * i128::from(sext(w, b) as i64)) >> bits) as u64
+        }
         Bin::MulHiSU => ((i128::from(sext(w, a) as i64) * i128::from(ub)) >> bits) as u64,
         Bin::DivU => ua.checked_div(ub).unwrap_or(u64::MAX),
         Bin::RemU => ua.checked_rem(ub).unwrap_or(ua),
         Bin::DivS => {
             let (sa, sb) = (sext(w, a) as i64, sext(w, b) as i64);
-            if sb == 0 { u64::MAX } else { sa.wrapping_div(sb) as u64 }
+            if sb == 0 {
+                u64::MAX
+            } else {
+                sa.wrapping_div(sb) as u64
+            }
         }
         Bin::RemS => {
             let (sa, sb) = (sext(w, a) as i64, sext(w, b) as i64);
-            if sb == 0 { ua } else { sa.wrapping_rem(sb) as u64 }
+            if sb == 0 {
+                ua
+            } else {
+                sa.wrapping_rem(sb) as u64
+            }
         }
         Bin::MinS => (sext(w, a) as i64).min(sext(w, b) as i64) as u64,
         Bin::MaxS => (sext(w, a) as i64).max(sext(w, b) as i64) as u64,
@@ -95,7 +105,11 @@ pub fn above(f: Format) -> u64 {
 #[inline]
 pub fn unbox(f: Format, v: u64) -> u64 {
     let above = above(f);
-    if v & above == above { v & !above } else { f.canonical_nan() }
+    if v & above == above {
+        v & !above
+    } else {
+        f.canonical_nan()
+    }
 }
 
 /// RISC-V NaN boxing.
@@ -113,7 +127,10 @@ mod tests {
         let min = i64::MIN as u64;
         assert_eq!(bin(Bin::DivS, Width::W64, min, u64::MAX), min);
         assert_eq!(bin(Bin::RemS, Width::W64, min, u64::MAX), 0);
-        assert_eq!(bin(Bin::DivS, Width::W32, 0x8000_0000, 0xffff_ffff), 0x8000_0000);
+        assert_eq!(
+            bin(Bin::DivS, Width::W32, 0x8000_0000, 0xffff_ffff),
+            0x8000_0000
+        );
         assert_eq!(bin(Bin::RemS, Width::W32, 0x8000_0000, 0xffff_ffff), 0);
         assert_eq!(bin(Bin::DivU, Width::W32, 7, 0), 0xffff_ffff);
         assert_eq!(bin(Bin::RemU, Width::W32, 0x1_0000_0007, 0), 7);
@@ -135,13 +152,19 @@ mod tests {
         assert_eq!(un(Un::Ctz, Width::W32, 0xffff_ffff_0000_0000), 32);
         assert_eq!(un(Un::Bswap, Width::W32, 0x1122_3344), 0x4433_2211);
         assert_eq!(un(Un::RevBitsInBytes, Width::W64, 0x0102_0380), 0x8040_c001);
-        assert_eq!(un(Un::OrBytes, Width::W64, 0x0100_0002_0000_0300), 0xff00_00ff_0000_ff00);
+        assert_eq!(
+            un(Un::OrBytes, Width::W64, 0x0100_0002_0000_0300),
+            0xff00_00ff_0000_ff00
+        );
     }
 
     #[test]
     fn carry_less_product() {
         assert_eq!(bin(Bin::ClMul, Width::W64, 3, 3), 5);
         assert_eq!(bin(Bin::ClMulHi, Width::W64, 1 << 63, 2), 1);
-        assert_eq!(bin(Bin::ClMulHi, Width::W64, u64::MAX, u64::MAX), 0x5555_5555_5555_5555);
+        assert_eq!(
+            bin(Bin::ClMulHi, Width::W64, u64::MAX, u64::MAX),
+            0x5555_5555_5555_5555
+        );
     }
 }

@@ -9,7 +9,8 @@ use crate::guest::{Exception, Guest, HelperCx, Stop};
 use crate::mmu::host;
 use crate::regs::NO_RESERVATION;
 use crate::sem::{
-    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw, Round, Slot, Un, Width,
+    Bin, Cond, Fence, FpBin, FpCmp, FpMinMax, HelperId, IntFormat, JumpKind, MemOp, Ops, Rmw,
+    Round, Slot, Un, Width,
 };
 
 pub mod arith;
@@ -36,7 +37,15 @@ pub struct Interp<'a, 'b, G: Guest> {
 impl<G: Guest> Interp<'_, '_, G> {
     fn fp(&mut self, op: FpOp, a: u64, b: u64, c: u64) -> u64 {
         let dynamic = rounding(self.cx.regs[usize::from(G::FRM.0)]).unwrap_or(Rounding::Rne);
-        let (v, flags) = op.eval(FpEnv { dynamic, nan: G::NAN_RULE }, a, b, c);
+        let (v, flags) = op.eval(
+            FpEnv {
+                dynamic,
+                nan: G::NAN_RULE,
+            },
+            a,
+            b,
+            c,
+        );
         self.cx.regs[usize::from(G::FFLAGS.0)] |= u64::from(flags.0);
         v
     }
@@ -72,7 +81,11 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
     }
     #[inline(always)]
     fn ext(&mut self, signed: bool, from: Width, a: u64) -> u64 {
-        if signed { arith::sext(from, a) } else { a & from.mask() }
+        if signed {
+            arith::sext(from, a)
+        } else {
+            a & from.mask()
+        }
     }
     #[inline(always)]
     fn cmp(&mut self, c: Cond, w: Width, a: u64, b: u64) -> u64 {
@@ -86,24 +99,42 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
     #[inline(always)]
     fn load(&mut self, m: MemOp, addr: u64) -> Result<u64, Stop> {
         if m.aligned && addr & u64::from(m.size.bytes() - 1) != 0 {
-            return Err(self.cx.guest.misaligned(addr, crate::guest::AccessKind::Read).into());
+            return Err(self
+                .cx
+                .guest
+                .misaligned(addr, crate::guest::AccessKind::Read)
+                .into());
         }
         let v = self.cx.mmu.load(self.cx.guest, self.cx.io, addr, m.size)?;
+        self.cx.observe(addr, m.size, false, v);
         Ok(extend(m, v))
     }
     #[inline(always)]
     fn store(&mut self, m: MemOp, addr: u64, value: u64) -> Result<(), Stop> {
         if m.aligned && addr & u64::from(m.size.bytes() - 1) != 0 {
-            return Err(self.cx.guest.misaligned(addr, crate::guest::AccessKind::Write).into());
+            return Err(self
+                .cx
+                .guest
+                .misaligned(addr, crate::guest::AccessKind::Write)
+                .into());
         }
-        self.cx.mmu.store(self.cx.guest, self.cx.io, addr, m.size, value)
+        self.cx
+            .mmu
+            .store(self.cx.guest, self.cx.io, addr, m.size, value)?;
+        self.cx.observe(addr, m.size, true, value & m.size.mask());
+        Ok(())
     }
     fn rmw(&mut self, op: Rmw, m: MemOp, addr: u64, value: u64) -> Result<u64, Stop> {
         let old = self.cx.mmu.rmw(self.cx.guest, addr, m, op, value)?;
+        self.cx
+            .observe(addr, m.size, true, host::combine(op, m.size, old, value));
         Ok(extend(m, old))
     }
     fn cas(&mut self, m: MemOp, addr: u64, expected: u64, new: u64) -> Result<u64, Stop> {
-        let old = self.cx.mmu.cas(self.cx.guest, addr, m, expected & m.size.mask(), new)?;
+        let old = self
+            .cx
+            .mmu
+            .cas(self.cx.guest, addr, m, expected & m.size.mask(), new)?;
         Ok(extend(m, old))
     }
     fn load_reserved(&mut self, m: MemOp, addr: u64) -> Result<u64, Stop> {
@@ -114,12 +145,21 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
     }
     fn store_conditional(&mut self, m: MemOp, addr: u64, value: u64) -> Result<u64, Stop> {
         if addr & u64::from(m.size.bytes() - 1) != 0 {
-            return Err(self.cx.guest.misaligned(addr, crate::guest::AccessKind::Write).into());
+            return Err(self
+                .cx
+                .guest
+                .misaligned(addr, crate::guest::AccessKind::Write)
+                .into());
         }
         let reserved = self.cx.reservation.addr == addr;
         if !reserved {
             // A store-conditional that fails may still fault; checking keeps both tiers alike.
-            self.cx.mmu.probe(self.cx.guest, addr, u64::from(m.size.bytes()), crate::guest::AccessKind::Write)?;
+            self.cx.mmu.probe(
+                self.cx.guest,
+                addr,
+                u64::from(m.size.bytes()),
+                crate::guest::AccessKind::Write,
+            )?;
             self.cx.reservation.addr = NO_RESERVATION;
             return Ok(1);
         }
@@ -148,8 +188,27 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
     fn fp_sqrt(&mut self, f: Format, rm: Round, a: u64) -> u64 {
         self.fp(FpOp::Sqrt { f, rm }, a, 0, 0)
     }
-    fn fp_fma(&mut self, f: Format, rm: Round, neg_product: bool, neg_addend: bool, a: u64, b: u64, c: u64) -> u64 {
-        self.fp(FpOp::Fma { f, rm, neg_product, neg_addend }, a, b, c)
+    fn fp_fma(
+        &mut self,
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+        a: u64,
+        b: u64,
+        c: u64,
+    ) -> u64 {
+        self.fp(
+            FpOp::Fma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+            },
+            a,
+            b,
+            c,
+        )
     }
     fn fp_cmp(&mut self, c: FpCmp, f: Format, signaling: bool, a: u64, b: u64) -> u64 {
         self.fp(FpOp::Cmp { c, f, signaling }, a, b, 0)

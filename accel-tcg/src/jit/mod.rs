@@ -13,7 +13,7 @@
 pub mod cpuid;
 mod entry;
 mod link;
-mod seam;
+pub mod seam;
 mod t1;
 mod thunks;
 pub mod x64;

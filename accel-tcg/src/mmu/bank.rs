@@ -35,7 +35,10 @@ pub struct TlbEntry {
 
 impl TlbEntry {
     /// Matches nothing.
-    pub const EMPTY: TlbEntry = TlbEntry { tag: flag::EMPTY, addend: 0 };
+    pub const EMPTY: TlbEntry = TlbEntry {
+        tag: flag::EMPTY,
+        addend: 0,
+    };
 }
 
 /// One target of the jump cache.
@@ -50,7 +53,10 @@ pub struct JumpEntry {
 
 impl JumpEntry {
     /// Matches no guest address ([`u64::MAX`] is no instruction address).
-    pub const EMPTY: JumpEntry = JumpEntry { va: u64::MAX, host: 0 };
+    pub const EMPTY: JumpEntry = JumpEntry {
+        va: u64::MAX,
+        host: 0,
+    };
 }
 
 /// Identity of a physical page of RAM: block number and page number within it.
@@ -88,7 +94,12 @@ pub struct FetchEntry {
 }
 
 impl FetchEntry {
-    const EMPTY: FetchEntry = FetchEntry { va: u64::MAX, phys: PhysPage::NONE, host: 0, xid: 0 };
+    const EMPTY: FetchEntry = FetchEntry {
+        va: u64::MAX,
+        phys: PhysPage::NONE,
+        host: 0,
+        xid: 0,
+    };
 }
 
 /// Caches of one translation regime.
@@ -109,6 +120,8 @@ pub struct Bank {
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
     empty: bool,
+    /// Pages (by the low bits of their numbers) that may have entries in the jump cache, so that flushing a data page does not search it.
+    jump_pages: [u64; 64],
 }
 
 /// Offset of [`Bank::tlb_r`].
@@ -134,6 +147,7 @@ impl Bank {
             key,
             last_use: 0,
             empty: true,
+            jump_pages: [0; 64],
         })
     }
 
@@ -158,7 +172,11 @@ impl Bank {
     /// The data TLB for a kind of access.
     #[inline(always)]
     pub fn tlb(&mut self, kind: AccessKind) -> &mut [TlbEntry; 1 << TLB_BITS] {
-        if matches!(kind, AccessKind::Write) { &mut self.tlb_w } else { &mut self.tlb_r }
+        if matches!(kind, AccessKind::Write) {
+            &mut self.tlb_w
+        } else {
+            &mut self.tlb_r
+        }
     }
 
     /// Finds a page in the fetch TLB.
@@ -186,13 +204,17 @@ impl Bank {
     pub fn put(&mut self, kind: AccessKind, va: u64, flags: u64, host_page: u64) {
         self.empty = false;
         let page = va & PAGE_MASK;
-        self.tlb(kind)[Bank::tlb_index(va)] = TlbEntry { tag: page | flags, addend: host_page.wrapping_sub(page) };
+        self.tlb(kind)[Bank::tlb_index(va)] = TlbEntry {
+            tag: page | flags,
+            addend: host_page.wrapping_sub(page),
+        };
     }
 
     /// Fills the jump cache.
     #[inline]
     pub fn put_jump(&mut self, va: u64, host: u64) {
         self.empty = false;
+        self.jump_pages[(va >> 18) as usize & 63] |= 1 << ((va >> 12) & 63);
         self.jc[Bank::jc_index(va)] = JumpEntry { va, host };
     }
 
@@ -207,6 +229,7 @@ impl Bank {
     /// Forgets all jump targets.
     pub fn drop_jumps(&mut self) {
         self.jc.fill(JumpEntry::EMPTY);
+        self.jump_pages.fill(0);
     }
 
     /// Forgets everything.
@@ -216,7 +239,7 @@ impl Bank {
         }
         self.tlb_r.fill(TlbEntry::EMPTY);
         self.tlb_w.fill(TlbEntry::EMPTY);
-        self.jc.fill(JumpEntry::EMPTY);
+        self.drop_jumps();
         self.xid.fill(0);
         self.fetch.fill(FetchEntry::EMPTY);
         self.empty = true;
@@ -241,8 +264,10 @@ impl Bank {
         }
         // The table does not say which page an id is for; losing another page's id only costs a look-up.
         self.xid[Bank::xid_index(va)] = 0;
-        for e in self.jc.iter_mut().filter(|e| e.va & PAGE_MASK == page) {
-            *e = JumpEntry::EMPTY;
+        if self.jump_pages[(va >> 18) as usize & 63] >> ((va >> 12) & 63) & 1 != 0 {
+            for e in self.jc.iter_mut().filter(|e| e.va & PAGE_MASK == page) {
+                *e = JumpEntry::EMPTY;
+            }
         }
     }
 
@@ -282,7 +307,12 @@ pub struct BankSet {
 impl BankSet {
     /// At most `limit` banks, each of about 50 KiB, allocated as they are needed.
     pub fn new(limit: usize) -> BankSet {
-        BankSet { banks: vec![Bank::new(BankKey::default())], current: 0, clock: 0, limit: limit.max(1) }
+        BankSet {
+            banks: vec![Bank::new(BankKey::default())],
+            current: 0,
+            clock: 0,
+            limit: limit.max(1),
+        }
     }
 
     /// Makes the bank for a regime current, reusing the one unused for longest if there is none.
@@ -303,7 +333,9 @@ impl BankSet {
                 self.banks.len() - 1
             }
             None => {
-                let oldest = (0..self.banks.len()).min_by_key(|&i| self.banks[i].last_use).unwrap_or(0);
+                let oldest = (0..self.banks.len())
+                    .min_by_key(|&i| self.banks[i].last_use)
+                    .unwrap_or(0);
                 self.banks[oldest].flush();
                 self.banks[oldest].key = key;
                 oldest
@@ -364,7 +396,12 @@ mod tests {
         let mut bank = Bank::new(BankKey::default());
         bank.put_jump(0x5008, 1);
         bank.put_jump(0x6010, 2);
-        bank.put_fetch(FetchEntry { va: 0x5000, phys: PhysPage::new(1, 5), host: 0, xid: 9 });
+        bank.put_fetch(FetchEntry {
+            va: 0x5000,
+            phys: PhysPage::new(1, 5),
+            host: 0,
+            xid: 9,
+        });
         bank.flush_page(0x5ffe);
         assert!(bank.find_fetch(0x5000).is_none());
         assert_eq!(bank.xid[Bank::xid_index(0x5000)], 0);

@@ -44,8 +44,12 @@ pub fn load(at: HostAddr, w: Width) -> u64 {
     unsafe {
         match w {
             Width::W8 => u64::from(AtomicU8::from_ptr(p.cast_mut()).load(Relaxed)),
-            Width::W16 => u64::from(u16::from_le(AtomicU16::from_ptr(p.cast_mut().cast()).load(Relaxed))),
-            Width::W32 => u64::from(u32::from_le(AtomicU32::from_ptr(p.cast_mut().cast()).load(Relaxed))),
+            Width::W16 => u64::from(u16::from_le(
+                AtomicU16::from_ptr(p.cast_mut().cast()).load(Relaxed),
+            )),
+            Width::W32 => u64::from(u32::from_le(
+                AtomicU32::from_ptr(p.cast_mut().cast()).load(Relaxed),
+            )),
             Width::W64 => u64::from_le(AtomicU64::from_ptr(p.cast_mut().cast()).load(Relaxed)),
         }
     }
@@ -56,7 +60,12 @@ pub fn load(at: HostAddr, w: Width) -> u64 {
 pub fn store(at: HostAddr, w: Width, v: u64) {
     let p = at.0 as *mut u8;
     if at.0 & (u64::from(w.bytes()) - 1) != 0 {
-        for (i, b) in v.to_le_bytes().iter().enumerate().take(usize::from(w.bytes())) {
+        for (i, b) in v
+            .to_le_bytes()
+            .iter()
+            .enumerate()
+            .take(usize::from(w.bytes()))
+        {
             // SAFETY: `HostAddr` covers the access, which stays in one page.
             unsafe { AtomicU8::from_ptr(p.add(i)) }.store(*b, Relaxed);
         }
@@ -100,7 +109,12 @@ pub fn compare_exchange(at: HostAddr, w: Width, expected: u64, new: u64) -> u64 
         ($atomic:ty, $int:ty) => {{
             // SAFETY: `HostAddr` covers the access; callers check the alignment.
             let a = unsafe { <$atomic>::from_ptr(p.cast()) };
-            match a.compare_exchange((expected as $int).to_le(), (new as $int).to_le(), SeqCst, SeqCst) {
+            match a.compare_exchange(
+                (expected as $int).to_le(),
+                (new as $int).to_le(),
+                SeqCst,
+                SeqCst,
+            ) {
                 Ok(v) | Err(v) => u64::from(<$int>::from_le(v)),
             }
         }};
@@ -125,6 +139,49 @@ pub fn rmw(at: HostAddr, w: Width, op: Rmw, v: u64) -> u64 {
     }
 }
 
+/// Compare-and-swap of 16 aligned bytes, low half first; returns the old value.
+#[cfg(target_arch = "x86_64")]
+pub fn compare_exchange16(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    debug_assert!(at.0.is_multiple_of(16));
+    if std::is_x86_feature_detected!("cmpxchg16b") {
+        let (lo, hi): (u64, u64);
+        // SAFETY: `HostAddr` covers the aligned access, the instruction is there; `rbx` is kept by exchanging it.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, {new}",
+                "lock cmpxchg16b [{p}]",
+                "mov rbx, {new}",
+                p = in(reg) at.0,
+                new = inout(reg) new.0 => _,
+                in("rcx") new.1,
+                inout("rax") expected.0 => lo,
+                inout("rdx") expected.1 => hi,
+            );
+        }
+        return (lo, hi);
+    }
+    compare_exchange16_locked(at, expected, new)
+}
+
+/// The same for hosts without the instruction.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn compare_exchange16(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    compare_exchange16_locked(at, expected, new)
+}
+
+/// Atomic among its own kind only.
+fn compare_exchange16_locked(at: HostAddr, expected: (u64, u64), new: (u64, u64)) -> (u64, u64) {
+    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = LOCK.lock();
+    let high = HostAddr(at.0 + 8);
+    let old = (load(at, Width::W64), load(high, Width::W64));
+    if old == expected {
+        store(at, Width::W64, new.0);
+        store(high, Width::W64, new.1);
+    }
+    old
+}
+
 /// Copies out of guest RAM, within a page.
 pub fn copy_out(at: HostAddr, buf: &mut [u8]) {
     for (i, b) in buf.iter_mut().enumerate() {
@@ -146,8 +203,9 @@ mod tests {
     #[test]
     fn sizes_and_alignments() {
         let mut page = vec![0u64; 8];
+        let base = page.as_mut_ptr() as u64;
         // SAFETY: the vector outlives every use below and all accesses stay inside it.
-        let at = |off: u64| unsafe { HostAddr::new(page.as_mut_ptr() as u64 + off) };
+        let at = |off: u64| unsafe { HostAddr::new(base + off) };
         store(at(0), Width::W64, 0x1122_3344_5566_7788);
         assert_eq!(load(at(0), Width::W8), 0x88);
         assert_eq!(load(at(1), Width::W16), 0x6677);

@@ -26,6 +26,8 @@ pub struct Io<'a> {
     pub cpu: u32,
     /// Instructions executed so far, if they are counted.
     pub insns: Option<u64>,
+    /// Do not access devices: stop with [`Stop::Interpret`], so that the instruction is repeated where it can be followed by a look at interrupts.
+    pub defer: bool,
 }
 
 impl<'a> Io<'a> {
@@ -42,7 +44,11 @@ impl<'a> Io<'a> {
 #[derive(Clone, Copy)]
 enum Place {
     /// Byte `offset` of the RAM block of range number `range` of the view.
-    Ram { range: usize, offset: u64, host: HostAddr },
+    Ram {
+        range: usize,
+        offset: u64,
+        host: HostAddr,
+    },
     /// Not RAM, or ROM being written.
     Io(Gpa),
 }
@@ -78,21 +84,31 @@ impl PhysMem for Tables<'_> {
     fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError> {
         let (range, offset) = self.find(at, size)?;
         match &range.kind {
-            RangeKind::Ram(b) | RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => Ok(b.load(offset, size)),
+            RangeKind::Ram(b) | RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => {
+                Ok(b.load(offset, size))
+            }
             _ => Err(BusError::Denied(at)),
         }
     }
 
-    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64) -> Result<bool, BusError> {
+    fn compare_exchange(
+        &mut self,
+        at: Gpa,
+        size: u8,
+        old: u64,
+        new: u64,
+    ) -> Result<bool, BusError> {
         let (range, offset) = self.find(at, size)?;
-        let RangeKind::Ram(b) = &range.kind else { return Err(BusError::ReadOnly(at)) };
+        let RangeKind::Ram(b) = &range.kind else {
+            return Err(BusError::ReadOnly(at));
+        };
         if !at.0.is_multiple_of(u64::from(size)) {
             return Err(BusError::Denied(at));
         }
-        b.note_write(offset, u64::from(size));
         let w = if size == 4 { Width::W32 } else { Width::W64 };
-        let host = ram_host(b, offset);
-        Ok(host::compare_exchange(host, w, old, new) == old & w.mask())
+        let done = host::compare_exchange(ram_host(b, offset), w, old, new) == old & w.mask();
+        b.note_write(offset, u64::from(size));
+        Ok(done)
     }
 }
 
@@ -103,12 +119,21 @@ impl PhysMem for ReadOnly<'_> {
     fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError> {
         self.0.load(at, size)
     }
-    fn compare_exchange(&mut self, _at: Gpa, _size: u8, _old: u64, _new: u64) -> Result<bool, BusError> {
+    fn compare_exchange(
+        &mut self,
+        _at: Gpa,
+        _size: u8,
+        _old: u64,
+        _new: u64,
+    ) -> Result<bool, BusError> {
         Ok(true)
     }
 }
 
-#[expect(unsafe_code, reason = "turns an offset in a RAM block into a host address")]
+#[expect(
+    unsafe_code,
+    reason = "turns an offset in a RAM block into a host address"
+)]
 fn ram_host(block: &ambidex_memory::RamBlock, offset: u64) -> HostAddr {
     debug_assert!(offset < block.len());
     // SAFETY: the offset lies in the block (ranges of a view never exceed their blocks), whose mapping is page-aligned and lives as long as
@@ -127,7 +152,15 @@ impl Mmu {
     /// Caches over an address space.
     pub fn new(space: Arc<AddressSpace>) -> Mmu {
         let view = space.view();
-        Mmu { space, view, banks: BankSet::new(16), xids: HashMap::new(), next_xid: 1, epochs: 0, refills: 0 }
+        Mmu {
+            space,
+            view,
+            banks: BankSet::new(16),
+            xids: HashMap::new(),
+            next_xid: 1,
+            epochs: 0,
+            refills: 0,
+        }
     }
 
     /// The address space.
@@ -138,7 +171,10 @@ impl Mmu {
     /// Translates without touching any cache, for debuggers.
     pub fn peek<G: Guest>(&mut self, guest: &mut G, va: u64, kind: AccessKind) -> Option<Gpa> {
         let view = Arc::clone(&self.view);
-        guest.translate(va, kind, &mut ReadOnly(Tables(&view))).ok().map(|t| t.gpa)
+        guest
+            .translate(va, 1, kind, &mut ReadOnly(Tables(&view)))
+            .ok()
+            .map(|t| t.gpa)
     }
 
     /// The view in use.
@@ -155,10 +191,14 @@ impl Mmu {
             self.xids.clear();
             changed = true;
         }
-        let epochs = self.view.ranges().iter().fold(0u64, |sum, r| match &r.kind {
-            RangeKind::Ram(b) => sum.wrapping_add(b.tracking_epoch()),
-            _ => sum,
-        });
+        let epochs = self
+            .view
+            .ranges()
+            .iter()
+            .fold(0u64, |sum, r| match &r.kind {
+                RangeKind::Ram(b) => sum.wrapping_add(b.tracking_epoch()),
+                _ => sum,
+            });
         if epochs != self.epochs {
             self.epochs = epochs;
             self.banks.iter_mut().for_each(|b| b.drop_stores());
@@ -191,11 +231,19 @@ impl Mmu {
     }
 
     /// Walks, fills the TLB, and says where the address leads.
-    fn resolve<G: Guest>(&mut self, guest: &mut G, va: u64, kind: AccessKind) -> Result<Place, Stop> {
+    fn resolve<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        len: u8,
+        kind: AccessKind,
+    ) -> Result<Place, Stop> {
         self.refills += 1;
         let view = Arc::clone(&self.view);
-        let t = guest.translate(va, kind, &mut Tables(&view))?;
-        let Some(range) = view.find(t.gpa) else { return Ok(Place::Io(t.gpa)) };
+        let t = guest.translate(va, len, kind, &mut Tables(&view))?;
+        let Some(range) = view.find(t.gpa) else {
+            return Ok(Place::Io(t.gpa));
+        };
         let (block, writable) = match &range.kind {
             RangeKind::Ram(b) => (b, true),
             RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => (b, false),
@@ -212,14 +260,21 @@ impl Mmu {
             host: ram_host(block, offset),
         };
         let in_page = t.gpa.0 & OFFSET_MASK;
-        let whole = delta >= in_page && delta - in_page + PAGE <= range.len && offset >= in_page && (offset - in_page) % PAGE == 0;
+        let whole = delta >= in_page
+            && delta - in_page + PAGE <= range.len
+            && offset >= in_page
+            && (offset - in_page).is_multiple_of(PAGE);
         if t.fragile || !whole || t.page_shift < 12 {
             return Ok(place);
         }
         let host_page = block.host_ptr() as u64 + (offset - in_page);
         let bank = self.banks.current();
         if kind == AccessKind::Write {
-            let note = if block.needs_note((offset - in_page) / PAGE) { flag::NOTE } else { 0 };
+            let note = if block.needs_note((offset - in_page) / PAGE) {
+                flag::NOTE
+            } else {
+                0
+            };
             bank.put(AccessKind::Write, va, note, host_page);
             if t.read {
                 bank.put(AccessKind::Read, va, 0, host_page);
@@ -232,7 +287,13 @@ impl Mmu {
 
     /// Loads `w` bytes, zero-extended.
     #[inline(always)]
-    pub fn load<G: Guest>(&mut self, guest: &mut G, io: Io<'_>, va: u64, w: Width) -> Result<u64, Stop> {
+    pub fn load<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        io: Io<'_>,
+        va: u64,
+        w: Width,
+    ) -> Result<u64, Stop> {
         let e = self.banks.current().tlb_r[bank::Bank::tlb_index(va)];
         let last = va.wrapping_add(u64::from(w.bytes()) - 1);
         if e.tag == va & !OFFSET_MASK && e.tag == last & !OFFSET_MASK {
@@ -243,21 +304,33 @@ impl Mmu {
 
     #[cold]
     #[inline(never)]
-    fn load_slow<G: Guest>(&mut self, guest: &mut G, io: Io<'_>, va: u64, w: Width) -> Result<u64, Stop> {
+    fn load_slow<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        io: Io<'_>,
+        va: u64,
+        w: Width,
+    ) -> Result<u64, Stop> {
         let size = w.bytes();
         if (va & OFFSET_MASK) + u64::from(size) > PAGE {
             // Two pages: both must be readable before either side has an effect.
             let split = PAGE - (va & OFFSET_MASK);
-            self.resolve(guest, va, AccessKind::Read)?;
-            self.resolve(guest, va.wrapping_add(split), AccessKind::Read)?;
+            self.resolve(guest, va, split as u8, AccessKind::Read)?;
+            self.resolve(
+                guest,
+                va.wrapping_add(split),
+                size - split as u8,
+                AccessKind::Read,
+            )?;
             let mut value = 0;
             for i in 0..u64::from(size) {
                 value |= self.load_slow(guest, io, va.wrapping_add(i), Width::W8)? << (8 * i);
             }
             return Ok(value);
         }
-        match self.resolve(guest, va, AccessKind::Read)? {
+        match self.resolve(guest, va, size, AccessKind::Read)? {
             Place::Ram { host, .. } => Ok(host::load(host, w)),
+            Place::Io(_) if io.defer => Err(Stop::Interpret),
             Place::Io(gpa) => io
                 .sync()
                 .read(io.cpu, gpa, size)
@@ -268,7 +341,14 @@ impl Mmu {
 
     /// Stores `w` bytes.
     #[inline(always)]
-    pub fn store<G: Guest>(&mut self, guest: &mut G, io: Io<'_>, va: u64, w: Width, v: u64) -> Result<(), Stop> {
+    pub fn store<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        io: Io<'_>,
+        va: u64,
+        w: Width,
+        v: u64,
+    ) -> Result<(), Stop> {
         let e = self.banks.current().tlb_w[bank::Bank::tlb_index(va)];
         let last = va.wrapping_add(u64::from(w.bytes()) - 1);
         if e.tag == va & !OFFSET_MASK && e.tag == last & !OFFSET_MASK {
@@ -280,30 +360,52 @@ impl Mmu {
 
     #[cold]
     #[inline(never)]
-    fn store_slow<G: Guest>(&mut self, guest: &mut G, io: Io<'_>, va: u64, w: Width, v: u64) -> Result<(), Stop> {
+    fn store_slow<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        io: Io<'_>,
+        va: u64,
+        w: Width,
+        v: u64,
+    ) -> Result<(), Stop> {
         let size = w.bytes();
         if (va & OFFSET_MASK) + u64::from(size) > PAGE {
             let split = PAGE - (va & OFFSET_MASK);
-            self.resolve(guest, va, AccessKind::Write)?;
-            self.resolve(guest, va.wrapping_add(split), AccessKind::Write)?;
+            self.resolve(guest, va, split as u8, AccessKind::Write)?;
+            self.resolve(
+                guest,
+                va.wrapping_add(split),
+                size - split as u8,
+                AccessKind::Write,
+            )?;
             for i in 0..u64::from(size) {
                 self.store_slow(guest, io, va.wrapping_add(i), Width::W8, v >> (8 * i))?;
             }
             return Ok(());
         }
-        match self.resolve(guest, va, AccessKind::Write)? {
-            Place::Ram { range, offset, host } => {
+        match self.resolve(guest, va, size, AccessKind::Write)? {
+            Place::Ram {
+                range,
+                offset,
+                host,
+            } => {
                 host::store(host, w, v);
                 self.note(va, range, offset, size);
                 Ok(())
             }
-            Place::Io(gpa) => io.sync().write(io.cpu, gpa, size, v & w.mask()).map_err(|_| guest.bus_fault(va, AccessKind::Write).into()),
+            Place::Io(_) if io.defer => Err(Stop::Interpret),
+            Place::Io(gpa) => io
+                .sync()
+                .write(io.cpu, gpa, size, v & w.mask())
+                .map_err(|_| guest.bus_fault(va, AccessKind::Write).into()),
         }
     }
 
     /// Tells the RAM block of a store, and lets later ones go the fast way if nobody needs to hear of them.
     fn note(&mut self, va: u64, range: usize, offset: u64, size: u8) {
-        let RangeKind::Ram(block) = &self.view.ranges()[range].kind else { return };
+        let RangeKind::Ram(block) = &self.view.ranges()[range].kind else {
+            return;
+        };
         let page = offset / PAGE;
         if block.needs_note(page) {
             block.note_write(offset, u64::from(size));
@@ -317,7 +419,13 @@ impl Mmu {
     }
 
     /// A naturally aligned place in RAM for an atomic access.
-    fn atomic_place<G: Guest>(&mut self, guest: &mut G, va: u64, w: Width, kind: AccessKind) -> Result<(HostAddr, Option<(usize, u64)>), Stop> {
+    fn atomic_place<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        w: Width,
+        kind: AccessKind,
+    ) -> Result<(HostAddr, Option<(usize, u64)>), Stop> {
         if va & (u64::from(w.bytes()) - 1) != 0 {
             return Err(guest.misaligned(va, kind).into());
         }
@@ -325,14 +433,25 @@ impl Mmu {
         if e.tag == va & !OFFSET_MASK {
             return Ok((tlb_host(va.wrapping_add(e.addend)), None));
         }
-        match self.resolve(guest, va, kind)? {
-            Place::Ram { range, offset, host } => Ok((host, Some((range, offset)))),
+        match self.resolve(guest, va, w.bytes(), kind)? {
+            Place::Ram {
+                range,
+                offset,
+                host,
+            } => Ok((host, Some((range, offset)))),
             Place::Io(_) => Err(guest.bus_fault(va, kind).into()),
         }
     }
 
     /// Atomic read-modify-write; returns the old value, zero-extended.
-    pub fn rmw<G: Guest>(&mut self, guest: &mut G, va: u64, m: MemOp, op: Rmw, v: u64) -> Result<u64, Stop> {
+    pub fn rmw<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        m: MemOp,
+        op: Rmw,
+        v: u64,
+    ) -> Result<u64, Stop> {
         let (host, note) = self.atomic_place(guest, va, m.size, AccessKind::Write)?;
         let old = host::rmw(host, m.size, op, v);
         if let Some((range, offset)) = note {
@@ -342,7 +461,14 @@ impl Mmu {
     }
 
     /// Compare-and-swap; returns the old value, zero-extended.
-    pub fn cas<G: Guest>(&mut self, guest: &mut G, va: u64, m: MemOp, expected: u64, new: u64) -> Result<u64, Stop> {
+    pub fn cas<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        m: MemOp,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, Stop> {
         let (host, note) = self.atomic_place(guest, va, m.size, AccessKind::Write)?;
         let old = host::compare_exchange(host, m.size, expected, new);
         if let Some((range, offset)) = note {
@@ -351,25 +477,56 @@ impl Mmu {
         Ok(old)
     }
 
+    /// Compare-and-swap of 16 aligned bytes (low half first); returns the old value.
+    pub fn cas16<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        expected: (u64, u64),
+        new: (u64, u64),
+    ) -> Result<(u64, u64), Stop> {
+        let (host, note) = self.atomic_place(guest, va, Width::W64, AccessKind::Write)?;
+        let old = host::compare_exchange16(host, expected, new);
+        if let Some((range, offset)) = note {
+            self.note(va, range, offset, 16);
+        }
+        Ok(old)
+    }
+
     /// The load of a load-reserved: aligned and in RAM; zero-extended.
-    pub fn load_aligned<G: Guest>(&mut self, guest: &mut G, va: u64, w: Width) -> Result<u64, Stop> {
+    pub fn load_aligned<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        w: Width,
+    ) -> Result<u64, Stop> {
         let (host, _) = self.atomic_place(guest, va, w, AccessKind::Read)?;
         Ok(host::load(host, w))
     }
 
     /// Checks an access of `len` bytes without doing it; returns how many of them lie in the first page.
-    pub fn probe<G: Guest>(&mut self, guest: &mut G, va: u64, len: u64, kind: AccessKind) -> Result<u64, Stop> {
+    pub fn probe<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        len: u64,
+        kind: AccessKind,
+    ) -> Result<u64, Stop> {
         let here = (PAGE - (va & OFFSET_MASK)).min(len);
         let e = self.banks.current().tlb(kind)[bank::Bank::tlb_index(va)];
         if e.tag & !OFFSET_MASK != va & !OFFSET_MASK || e.tag & flag::EMPTY != 0 {
-            self.resolve(guest, va, kind)?;
+            self.resolve(guest, va, here.min(255) as u8, kind)?;
         }
         Ok(here)
     }
 
     /// The page behind an instruction address, or `None` if it is not RAM or ROM (fetch it with [`Mmu::fetch_bytes`]).
     #[inline]
-    pub fn fetch_page<G: Guest>(&mut self, guest: &mut G, va: u64) -> Result<Option<FetchEntry>, Stop> {
+    pub fn fetch_page<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+    ) -> Result<Option<FetchEntry>, Stop> {
         if let Some(e) = self.banks.current().find_fetch(va) {
             return Ok(Some(*e));
         }
@@ -379,15 +536,24 @@ impl Mmu {
     #[cold]
     fn fetch_slow<G: Guest>(&mut self, guest: &mut G, va: u64) -> Result<Option<FetchEntry>, Stop> {
         let view = Arc::clone(&self.view);
-        let t = guest.translate(va, AccessKind::Fetch, &mut Tables(&view))?;
-        let Some(range) = view.find(t.gpa) else { return Err(guest.bus_fault(va, AccessKind::Fetch).into()) };
-        let (RangeKind::Ram(block) | RangeKind::Rom(block) | RangeKind::RomDevice(block, _)) = &range.kind else {
+        let t = guest.translate(va, 2, AccessKind::Fetch, &mut Tables(&view))?;
+        let Some(range) = view.find(t.gpa) else {
+            return Err(guest.bus_fault(va, AccessKind::Fetch).into());
+        };
+        let (RangeKind::Ram(block) | RangeKind::Rom(block) | RangeKind::RomDevice(block, _)) =
+            &range.kind
+        else {
             return Err(guest.bus_fault(va, AccessKind::Fetch).into());
         };
         let in_page = t.gpa.0 & OFFSET_MASK;
         let delta = t.gpa.0 - range.start.0;
         let offset = range.offset + delta;
-        if t.fragile || delta < in_page || delta - in_page + PAGE > range.len || offset < in_page || (offset - in_page) % PAGE != 0 {
+        if t.fragile
+            || delta < in_page
+            || delta - in_page + PAGE > range.len
+            || offset < in_page
+            || !(offset - in_page).is_multiple_of(PAGE)
+        {
             return Ok(None);
         }
         let page = va & !OFFSET_MASK;
@@ -397,7 +563,11 @@ impl Mmu {
             None => {
                 let id = self.next_xid;
                 // After four thousand million pages the numbers start again; ids of links long dead may then be met a second time.
-                self.next_xid = self.next_xid.checked_add(1).filter(|&n| n != u32::MAX).unwrap_or(1);
+                self.next_xid = self
+                    .next_xid
+                    .checked_add(1)
+                    .filter(|&n| n != u32::MAX)
+                    .unwrap_or(1);
                 if self.xids.len() >= 1 << 20 {
                     self.xids.clear();
                 }
@@ -405,7 +575,12 @@ impl Mmu {
                 id
             }
         };
-        let e = FetchEntry { va: page, phys, host: block.host_ptr() as u64 + (offset - in_page), xid };
+        let e = FetchEntry {
+            va: page,
+            phys,
+            host: block.host_ptr() as u64 + (offset - in_page),
+            xid,
+        };
         self.banks.current().put_fetch(e);
         Ok(Some(e))
     }
@@ -418,19 +593,30 @@ impl Mmu {
     }
 
     /// One byte range of an instruction, for pages that cannot be cached and instructions that cross pages.
-    pub fn fetch_bytes<G: Guest>(&mut self, guest: &mut G, va: u64, buf: &mut [u8]) -> Result<(), Stop> {
+    pub fn fetch_bytes<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        va: u64,
+        buf: &mut [u8],
+    ) -> Result<(), Stop> {
         let mut done = 0;
         while done < buf.len() {
             let at = va.wrapping_add(done as u64);
             let n = (PAGE - (at & OFFSET_MASK)).min((buf.len() - done) as u64) as usize;
             match self.fetch_page(guest, at)? {
-                Some(e) => host::copy_out(tlb_host(e.host + (at & OFFSET_MASK)), &mut buf[done..done + n]),
+                Some(e) => host::copy_out(
+                    tlb_host(e.host + (at & OFFSET_MASK)),
+                    &mut buf[done..done + n],
+                ),
                 None => {
                     let view = Arc::clone(&self.view);
-                    let t = guest.translate(at, AccessKind::Fetch, &mut Tables(&view))?;
+                    let t = guest.translate(at, n as u8, AccessKind::Fetch, &mut Tables(&view))?;
                     for (i, b) in buf[done..done + n].iter_mut().enumerate() {
                         let gpa = Gpa(t.gpa.0 + i as u64);
-                        *b = Tables(&view).load(gpa, 1).map_err(|_| guest.bus_fault(at, AccessKind::Fetch))? as u8;
+                        *b = Tables(&view)
+                            .load(gpa, 1)
+                            .map_err(|_| guest.bus_fault(at, AccessKind::Fetch))?
+                            as u8;
                     }
                 }
             }

@@ -133,6 +133,9 @@ extensions! {
     62 SSCOFPMF "sscofpmf" Isa [ZIHPM];
     /// `stimecmp`.
     63 SSTC "sstc" Isa [S];
+    /// A clear accessed or dirty bit faults. Always so unless `menvcfg.ADUE` is set; listed beside
+    /// Svadu it tells supervisors that firmware starts them that way.
+    69 SVADE "svade" Isa [SV39];
     /// Accessed and dirty bits updated by hardware, on demand.
     64 SVADU "svadu" Isa [SV39];
     /// Fine-grained translation invalidation.

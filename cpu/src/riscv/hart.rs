@@ -211,7 +211,11 @@ impl Hart {
         self.medeleg = self.medeleg_mask() & !(1 << Exception::EcallSupervisor as u8);
         self.mideleg = self.mideleg_mask();
         self.mcounteren = self.counteren_mask();
-        self.menvcfg = self.menvcfg_mask() & !super::csr::envcfg::ADUE;
+        self.menvcfg = self.menvcfg_mask();
+        if self.model.has(Ext::SVADE) {
+            // Both schemes listed: software asks for hardware updates when it wants them.
+            self.menvcfg &= !super::csr::envcfg::ADUE;
+        }
         if self.model.has(Ext::SMSTATEEN) {
             self.mstateen = self.mstateen_mask();
         }
@@ -395,9 +399,9 @@ impl Hart {
     }
 
     /// Exceptions that can be delegated: all defined ones but `ecall` from M-mode, which S-mode
-    /// can never see, double traps and what needs absent extensions.
+    /// can never see, and what cannot happen here (double traps, software checks).
     pub(crate) fn medeleg_mask(&self) -> u64 {
-        if self.has_s() { 0xb3ff | 1 << 18 } else { 0 }
+        if self.has_s() { 0xb3ff } else { 0 }
     }
 
     /// Interrupts that can be delegated, which are also the S-mode bits of `mip` and `mie`.

@@ -119,8 +119,9 @@ impl Hart {
     }
 
     /// The value of `time` at which the supervisor timer fires: `stimecmp` while Sstc is enabled
-    /// and the timer has not fired yet as of the last [`Hart::update_timer`].
+    /// and the timer has not fired yet as of the last [`Hart::update_timer`]. All ones, which
+    /// software uses for "never", is no deadline.
     pub fn time_deadline(&self) -> Option<u64> {
-        (self.stce() && !self.timer_fired).then_some(self.stimecmp)
+        (self.stce() && !self.timer_fired && self.stimecmp != u64::MAX).then_some(self.stimecmp)
     }
 }

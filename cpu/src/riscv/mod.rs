@@ -8,7 +8,7 @@
 //! | [`trap`] | causes, trap entry, delegation | Privileged 3.1.7–3.1.9, 3.1.15 |
 //! | [`interrupt`] | pending interrupts and their priority | Privileged 3.1.9, Sstc |
 //! | [`xret`] | `mret`, `sret`, `wfi`, `sfence.vma` rules | Privileged 3.3 |
-//! | [`walk`] | page-table walks, a pure function | Privileged, "Supervisor-Level ISA" |
+//! | [`mod@walk`] | page-table walks, a pure function | Privileged, "Supervisor-Level ISA" |
 //! | [`pmp`] | physical memory protection | Privileged 3.7 |
 //! | [`model`] | extension sets, named models, device-tree strings | |
 //!

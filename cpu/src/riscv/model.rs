@@ -77,6 +77,7 @@ const RVA22S64: Ext = GC
     .union(Ext::ZICBOZ)
     .union(Ext::ZFHMIN)
     .union(Ext::ZKT)
+    .union(Ext::SVADE)
     .union(Ext::SVPBMT)
     .union(Ext::SVINVAL)
     .union(Ext::SVNAPOT)
@@ -84,6 +85,7 @@ const RVA22S64: Ext = GC
 
 const MAX: Ext = RV64
     .union(RVA22S64)
+    .difference(Ext::SVADE)
     .union(Ext::ZAMA16B)
     .union(Ext::ZICOND)
     .union(Ext::ZIMOP)

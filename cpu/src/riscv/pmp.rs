@@ -90,7 +90,7 @@ impl Pmp {
     }
 
     /// Writes a configuration byte as software may: locked entries keep theirs, the reserved
-    /// combination W without R keeps the old permissions, bits 6:5 read zero. Returns whether
+    /// combination W without R becomes no access at all, bits 6:5 read zero. Returns whether
     /// anything changed.
     pub fn set_cfg(&mut self, i: usize, value: u8) -> bool {
         if i >= self.entries() || self.cfg[i] & L != 0 {

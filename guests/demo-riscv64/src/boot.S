@@ -29,6 +29,10 @@ _start:
 boot:
 	csrw	sie, zero
 	csrci	sstatus, 2
+	la	t0, booted
+	li	t1, 1
+	amoswap.w.aqrl t1, t1, (t0)
+	bnez	t1, stray
 	la	t0, _bss_start
 	la	t1, _bss_end
 1:	sd	zero, 0(t0)
@@ -43,6 +47,25 @@ boot:
 	call	kmain
 1:	wfi
 	j	1b
+
+/*
+ * A second hart at the kernel's entry. OpenSBI 1.1 was seen to start a hart here instead of at the address of hart_start, in
+ * one of some 150 boots with 4 harts on a busy host; a race between the two harts is the likely reason. Such a hart goes on
+ * as if it had been sent to secondary_entry, and the `harts` check knows.
+ */
+stray:
+	la	a1, harts
+	li	t1, MAX_HARTS
+1:	ld	t2, HART_ID(a1)
+	beq	t2, a0, 2f
+	addi	a1, a1, HART_SIZE
+	addi	t1, t1, -1
+	bnez	t1, 1b
+3:	wfi
+	j	3b
+2:	li	t1, 1
+	sb	t1, HART_STRAY(a1)
+	j	secondary_entry
 
 /* A hart started through HSM: a0 = hart id, a1 = its struct hart, satp = 0. */
 	.globl	secondary_entry
@@ -154,6 +177,12 @@ resume_context:
 	mv	a0, a1
 	context	ld
 	ret
+
+	.data
+	.balign	4
+	.globl	booted
+booted:
+	.word	0
 
 	.section .noinit, "aw", @nobits
 	.balign	16

@@ -140,6 +140,7 @@ const char *check_harts(void)
 		for (int i = 1; i < machine.hart_count; i++) {
 			struct hart *h = &harts[i];
 			h->phase = PHASE_OFF;
+			h->stray = false;
 			expect("status before start", sbi(SBI_HSM, HSM_STATUS, h->id, 0, 0, 0, 0).value, STOPPED);
 			i64 e = sbi(SBI_HSM, HSM_START, h->id, (u64)secondary_entry, (u64)h, 0, 0).error;
 			expect("hart_start", (u64)e, 0);
@@ -148,6 +149,8 @@ const char *check_harts(void)
 			n++;
 		}
 		all_reach(PHASE_READY, "a hart came up");
+		for (int i = 1; strict() && i < machine.hart_count; i++)
+			expect("a hart starts where it was told to", harts[i].stray, 0);
 		wake_others(round);
 		contend(0);
 		all_reach(PHASE_COUNTED, "a hart came through the counting");

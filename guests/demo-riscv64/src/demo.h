@@ -66,6 +66,7 @@ struct hart {
 	volatile u64 timer_irqs, soft_irqs, ext_irqs;
 	volatile u64 timer_at;  /* `time` when the last timer interrupt came */
 	bool timer_sstc;        /* the timer in use is stimecmp, not SBI TIME */
+	volatile bool stray;    /* started by HSM, but at the address of the kernel (see boot.S) */
 	volatile u64 phase;     /* where a secondary hart is in its test */
 	volatile u64 seen;      /* what it read there */
 };
@@ -73,6 +74,7 @@ struct hart {
 struct frame { u64 x[32], epc, status, cause, tval; };
 
 extern struct hart harts[MAX_HARTS];
+extern u32 booted; /* boot.S: a hart has entered the kernel */
 static inline struct hart *this_hart(void) { struct hart *h; asm volatile("mv %0, tp" : "=r"(h)); return h; }
 
 /* boot.S: run fn(arg); 1 if it trapped (see this_hart()->trap), 0 if it returned (->result). */

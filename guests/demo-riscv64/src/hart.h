@@ -12,6 +12,10 @@
 #define HART_RESULT  136 /* a0 of the code under `trap_try` */
 #define HART_STACK   144 /* top of this hart's stack */
 
+#define HART_ID      152 /* hart id */
+#define HART_STRAY   233 /* byte: came in by the wrong door */
+#define HART_SIZE    256
+
 #define FRAME_SIZE   288 /* x0..x31, sepc, sstatus, scause, stval */
 
 #endif

@@ -24,6 +24,7 @@ bool sbi_has(u64 ext)
 _Noreturn void system_reset(u32 type, u32 reason)
 {
 	irq_save();
+	booted = 0; /* should the image not be loaded anew */
 	sbi(SBI_SRST, 0, type, reason, 0, 0, 0);
 	sbi(8, 0, 0, 0, 0, 0, 0); /* legacy shutdown */
 	for (;;)

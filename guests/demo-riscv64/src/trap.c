@@ -8,6 +8,9 @@ _Static_assert(offsetof(struct hart, ctx) == HART_CTX, "hart.h");
 _Static_assert(offsetof(struct hart, catch) == HART_CATCH, "hart.h");
 _Static_assert(offsetof(struct hart, result) == HART_RESULT, "hart.h");
 _Static_assert(offsetof(struct hart, stack) == HART_STACK, "hart.h");
+_Static_assert(offsetof(struct hart, id) == HART_ID, "hart.h");
+_Static_assert(offsetof(struct hart, stray) == HART_STRAY, "hart.h");
+_Static_assert(sizeof(struct hart) == HART_SIZE, "hart.h");
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "hart.h");
 
 void trap_handler(struct frame *f);
