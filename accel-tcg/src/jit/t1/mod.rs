@@ -167,7 +167,7 @@ impl Gen<'_> {
             self.locked = 0;
             self.locked_x = 0;
             self.inst(self.insts[i]);
-            if self.a.overflowed() {
+            if self.failed || self.a.overflowed() {
                 self.failed = true;
                 return;
             }

@@ -181,7 +181,7 @@ impl Gen<'_> {
             })
             .or_else(|| SCRATCH.into_iter().find(|&r| open(self, r)));
         let Some(r) = pick else {
-            debug_assert!(false, "no scratch register left");
+            debug_assert!(self.failed, "no scratch register left at {}", self.i);
             self.failed = true;
             return Gpr::Rax;
         };
@@ -269,7 +269,7 @@ impl Gen<'_> {
             self.into(d, self.info[usize::from(v)].lazy);
             self.box_single_in(d);
         } else {
-            debug_assert!(false, "value {v} has no home at {}", self.i);
+            debug_assert!(self.failed, "value {v} has no home at {}", self.i);
             self.failed = true;
         }
     }
@@ -340,6 +340,13 @@ impl Gen<'_> {
         }
         if let Some(m) = self.in_mem(v) {
             return Src::Mem(m);
+        }
+        if self.in_gpr(v).is_none()
+            && let Some(x) = self.in_xmm(v)
+        {
+            let k = self.new_spill(v);
+            self.a.movq_mx(spill_mem(k), x);
+            return Src::Mem(spill_mem(k));
         }
         let r = self.gpr_of(v);
         let k = self.new_spill(v);

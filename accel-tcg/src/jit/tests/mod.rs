@@ -247,20 +247,14 @@ impl Machine {
                 self.jit.evict();
                 self.jit.compile(block, mode).unwrap()
             }
-            Err(e) => panic!("{e}: {block:?}"),
+            Err(e) => panic!("{e:?}: {block:?}"),
         }
     }
 
     /// Runs compiled code on an image; the pages in `mapped` (bit 0 loads, bit 1 stores, per page) are in the TLB.
     pub fn enter(&mut self, entry: u32, image: &mut Image, mapped: &[u8]) -> (ExitKind, Option<IrExit>) {
-        let mut rt = Runtime {
-            window: std::mem::replace(&mut image.mem, Window { base: 0, bytes: Vec::new() }),
-            stop: None,
-            noise: 1.0,
-            nan: NanRule::Canonical,
-        };
         self.bank.flush();
-        let host = rt.window.bytes.as_mut_ptr() as u64;
+        let host = image.mem.bytes.as_mut_ptr() as u64;
         for (k, m) in mapped.iter().enumerate() {
             let page = k as u64 * 4096;
             if *m & 1 != 0 {
@@ -270,6 +264,17 @@ impl Machine {
                 self.bank.put(AccessKind::Write, BASE + page, 0, host + page);
             }
         }
+        self.enter_as_is(entry, image)
+    }
+
+    /// The same with the bank as it is.
+    pub fn enter_as_is(&mut self, entry: u32, image: &mut Image) -> (ExitKind, Option<IrExit>) {
+        let mut rt = Runtime {
+            window: std::mem::replace(&mut image.mem, Window { base: 0, bytes: Vec::new() }),
+            stop: None,
+            noise: 1.0,
+            nan: NanRule::Canonical,
+        };
         self.ctx.slots = image.state.slots;
         let (addr, value) = image.state.reservation.unwrap_or((NO_RESERVATION, 0));
         self.ctx.reservation.addr = addr;
@@ -323,6 +328,10 @@ impl Machine {
         let mut want = image.clone();
         let fp = FpSlots { fflags: FFLAGS, frm: FRM, nan: NanRule::Canonical };
         let expected = run(block, &mut want.state, &mut want.mem, fp, &mut helper);
+        if expected == IrExit::JumpReg(u64::MAX) {
+            // The mark of an empty entry of the jump cache: no instruction can be there.
+            return;
+        }
         let mut got = image.clone();
         let (exit, stop) = self.enter(compiled.entry, &mut got, mapped);
         let seen = self.translate(compiled, exit, stop, &got);

@@ -36,7 +36,9 @@ fn blocks(features: HostFeatures, seed: u64, count: usize) {
         let n = 40 + (rng.next() % 900) as usize;
         let bytes = rng.bytes(n);
         let how = rng.next();
-        let mut b = IrBuilder { folding: how & 1 != 0, optimising: how & 3 != 0, ..IrBuilder::default() };
+        let mut b = IrBuilder::default();
+        b.folding = how & 1 != 0;
+        b.optimising = how & 3 != 0;
         b.set_pure(pure);
         b.set_fp_slots(FFLAGS, FRM);
         generate(&cfg, &bytes, &mut b);
