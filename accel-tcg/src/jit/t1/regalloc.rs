@@ -112,7 +112,10 @@ impl Gen<'_> {
         x.last = x.last.max(last);
         x.want_xmm |= want;
         let lazy = x.lazy;
-        if lazy != NONE {
+        if lazy != NONE && !self.has_home(lazy) {
+            // What was boxed is gone; the box itself was stored before.
+            self.info[usize::from(as_)].lazy = NONE;
+        } else if lazy != NONE {
             let y = &mut self.info[usize::from(lazy)];
             y.last = y.last.max(last);
         }
@@ -425,10 +428,11 @@ impl Gen<'_> {
         }
         if old != NONE {
             self.slot_val[i] = NONE;
+            let boxed = self.info[usize::from(v)].lazy == old;
             let x = &mut self.info[usize::from(old)];
             if x.slot == s.0 {
                 x.slot = NO;
-                if self.live_after(old) && !self.has_home(old) {
+                if (boxed || self.live_after(old)) && !self.has_home(old) {
                     self.info[usize::from(old)].slot = s.0;
                     self.gpr_of(old);
                     self.info[usize::from(old)].slot = NO;

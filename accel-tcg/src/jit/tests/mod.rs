@@ -241,6 +241,16 @@ impl Machine {
     }
 
     pub fn compile(&mut self, block: &Block, mode: ModeKey) -> Compiled {
+        /// Shows what was being compiled when the compiler panics.
+        struct Show<'a>(&'a Block);
+        impl Drop for Show<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    eprintln!("{}", self.0.listing(|s| format!("s{}", s.0)));
+                }
+            }
+        }
+        let _show = Show(block);
         match self.jit.compile(block, mode) {
             Ok(c) => c,
             Err(super::CompileError::Full) => {
