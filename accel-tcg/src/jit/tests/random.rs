@@ -29,7 +29,8 @@ fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
 
 fn blocks(features: HostFeatures, seed: u64, count: usize) {
     let mut rng = Rng(seed);
-    let mut m = Machine::new(features, false);
+    let mut m = Machine::new(features, seed & 2 != 0);
+    m.ctx.fuel = i64::MAX / 2;
     for _ in 0..count {
         let dynamic_is_rne = rng.next() & 1 == 0;
         let cfg = gen_config(&mut rng, dynamic_is_rne);
@@ -56,6 +57,19 @@ fn blocks(features: HostFeatures, seed: u64, count: usize) {
             let mapped = [(rng.next() & 3) as u8];
             m.check_compiled(&compiled, b.block(), &image, &mapped);
         }
+    }
+}
+
+#[test]
+fn hammer() {
+    let n: usize = std::env::var("HAMMER").ok().and_then(|x| x.parse().ok()).unwrap_or(0);
+    for k in 0..n {
+        let f = match k % 3 {
+            0 => HostFeatures::detect(),
+            1 => HostFeatures::baseline(),
+            _ => HostFeatures { fma: false, bmi2: false, ..HostFeatures::detect() },
+        };
+        blocks(f, 0x9999_0000_1234_0000 + k as u64 * 7919, 5000);
     }
 }
 
