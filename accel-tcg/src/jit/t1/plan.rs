@@ -186,7 +186,6 @@ pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) {
                     pending[k] = a.0;
                 }
             }
-            // A boxed single lives as long as its box is not made.
             _ => {}
         }
     }
