@@ -315,6 +315,7 @@ impl<G: Guest> Core<G> {
             let mode = self.guest.mode_key(regs);
             let bank: BankKey = self.guest.bank_key();
             self.mmu.select(bank);
+            self.mmu.banks.current().enter_mode(mode);
             loop {
                 match self.step(mode) {
                     Next::Inner => {
