@@ -27,15 +27,7 @@ pub fn cpu_state(data: &[u8]) {
 /// CBOR of a device's state into a device: refused, or taken, and then it is what is saved. The first byte chooses the device.
 pub fn device_state(data: &[u8]) {
     let Some((&which, bytes)) = data.split_first() else { return };
-    let host = TestHost::default();
-    let (w, _wires) = Wiring::test();
-    let mut d: Box<dyn DynDevice> = match which % 5 {
-        0 => Box::new(make_uart(w, &host)),
-        1 => Box::new(make_plic(w, &host)),
-        2 => Box::new(make_aclint(w, &host)),
-        3 => Box::new(make_rtc(w, &host)),
-        _ => Box::new(make_htif(w, &host)),
-    };
+    let mut d = fresh(which);
     let before = d.save_bytes();
     let saved = SavedState { version: before.version, bytes: bytes.to_vec() };
     match d.restore_bytes(&saved) {
@@ -53,8 +45,21 @@ pub fn device_state(data: &[u8]) {
                 let at = u64::from(which) * u64::from(size) % r.len;
                 let at = at / u64::from(size) * u64::from(size);
                 let value = d.read(n, at, size);
-                d.write(n, at, size, value);
+                let _ = d.write(n, at, size, value);
             }
         }
+    }
+}
+
+/// A device at reset, by number.
+pub fn fresh(which: u8) -> Box<dyn DynDevice> {
+    let host = TestHost::default();
+    let (w, _wires) = Wiring::test();
+    match which % 5 {
+        0 => Box::new(make_uart(w, &host)),
+        1 => Box::new(make_plic(w, &host)),
+        2 => Box::new(make_aclint(w, &host)),
+        3 => Box::new(make_rtc(w, &host)),
+        _ => Box::new(make_htif(w, &host)),
     }
 }

@@ -174,12 +174,17 @@ pub fn differences(a: &Outcome, b: &Outcome) -> String {
         field(format!("f{n}"), &s.f[n], &r.f[n]);
     }
     field("fcsr".into(), &s.fcsr, &r.fcsr);
-    field("hart".into(), &s.hart, &r.hart);
+    // The model is in the debugging output of a hart, too; only what differs is shown.
+    let (x, y) = (format!("{:x?}", s.hart), format!("{:x?}", r.hart));
+    for (x, y) in x.split(", ").zip(y.split(", ")).filter(|(x, y)| x != y) {
+        field("hart".into(), &x, &y);
+    }
     field("waiting".into(), &s.waiting, &r.waiting);
     field("reservation".into(), &s.reservation, &r.reservation);
     field("device".into(), &a.log, &b.log);
     if let Some(n) = (0..a.ram.len()).find(|&n| a.ram[n] != b.ram[n]) {
         field(format!("RAM at {n:#x}"), &a.ram[n], &b.ram[n]);
     }
+    let _ = writeln!(t, "  (fcsr {:x?}, mode {:?})", s.fcsr, s.privilege());
     t
 }
