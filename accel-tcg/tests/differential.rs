@@ -4,7 +4,8 @@ mod riscv_diff;
 
 use ambidex_cpu::Exit;
 use riscv_diff::compare::{self, check_all, reference};
-use riscv_diff::program::Program;
+use riscv_diff::machine::Machine;
+use riscv_diff::program::{Event, Program};
 
 /// SplitMix64.
 fn bytes(seed: u64, len: usize) -> Vec<u8> {
@@ -66,4 +67,21 @@ fn a_difference_is_found() {
     other.x[20] ^= 1;
     let (a, b) = (compare::run(&reference(), &p, 20), compare::run(&reference(), &other, 20));
     assert!(compare::differences(&a, &b).starts_with("  x20: "));
+}
+
+/// Most of the instructions of a compiling run are not interpreted.
+#[test]
+fn most_is_compiled() {
+    let (mut interpreted, mut executed, mut blocks) = (0, 0, 0);
+    for seed in 0..60 {
+        let p = Program::new(&bytes(seed, 1200));
+        let mut m = Machine::new(&compare::ways()[0].translator, &p);
+        m.run(Some(compare::length(&p)), Event::None);
+        let stats = m.cpu.stats();
+        interpreted += stats.interpreted;
+        executed += m.cpu.executed();
+        blocks += stats.blocks;
+    }
+    println!("{interpreted} of {executed} interpreted, {blocks} blocks");
+    assert!(interpreted * 4 < executed && blocks > 1000 || !cfg!(target_arch = "x86_64"));
 }
