@@ -20,3 +20,5 @@ pub mod x64;
 
 pub use link::{Jit, JitConfig, JitError};
 pub use seam::{Compiled, CompileError, ExitKind, LinkSite, Pair, RuntimeFns};
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod tests;

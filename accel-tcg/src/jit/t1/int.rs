@@ -270,27 +270,6 @@ impl Gen<'_> {
         self.define(v, d);
     }
 
-    /// Loads `a` into `d`, extended to 32 bits if it is narrower. Flags are kept.
-    fn extended(&mut self, d: Gpr, signed: bool, w: Width, a: u16) {
-        if is_narrow(w) {
-            let from = self.in_gpr(a);
-            let r = match from {
-                Some(r) => r,
-                None => {
-                    self.into(d, a);
-                    d
-                }
-            };
-            if signed {
-                self.a.movsx_rr(W::W32, xw(w), d, r);
-            } else {
-                self.a.movzx_rr(xw(w), d, r);
-            }
-        } else {
-            self.into(d, a);
-        }
-    }
-
     fn shift(&mut self, v: u16, op: Bin, w: Width, a: Val, b: Val) {
         let ww = at_least_32(w);
         let ra = self.rep(a);

@@ -207,7 +207,6 @@ impl Gen<'_> {
         } else {
             self.evict_lock(&[Gpr::Rax]);
         }
-        // The spill of one operand may have been the reason to move another: look again.
         (base, sa, sb)
     }
 
@@ -244,7 +243,7 @@ impl Gen<'_> {
         let (base, src, _) = self.atomic(addr, value, value);
         self.forget_scratch();
         let saves = (0, self.cold_saves().1);
-        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: m.aligned, write: true });
+        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: true });
         let w = xw(m.size);
         let unused = self.info[usize::from(v)].uses == 0;
         let at = Mem::indexed(base, Gpr::Rcx, Scale::X1, 0);
@@ -319,7 +318,7 @@ impl Gen<'_> {
         let (base, se, sn) = self.atomic(addr, expected, new);
         self.forget_scratch();
         let saves = (0, self.cold_saves().1);
-        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: m.aligned, write: true });
+        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: true });
         self.a.lea(W::W64, Gpr::Rcx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
         self.mov_src(Gpr::Rax, se);
         self.mov_src(Gpr::Rdx, sn);

@@ -5,7 +5,7 @@
 
 use super::super::thunks::slot_mem;
 use super::super::x64::{Gpr, Mem, Width as W, Xmm};
-use super::{Gen, NO, NONE, frame, xw};
+use super::{Gen, NO, NONE};
 use crate::ir::{Inst, Val};
 use crate::sem::{Slot, Width};
 
@@ -588,10 +588,5 @@ impl Gen<'_> {
     /// The instruction that defines a value.
     pub(super) fn def(&self, v: u16) -> &Inst {
         &self.insts[usize::from(v)]
-    }
-
-    /// The emitter's width.
-    pub(super) fn width(w: Width) -> W {
-        xw(w)
     }
 }
