@@ -154,7 +154,7 @@ impl<G: Guest> Core<G> {
             stop: None,
             budget: None,
             retired: 0,
-            filled: UNLIMITED,
+            filled: 0,
             breakpoints: Vec::new(),
             single_step: false,
             resume_at: None,
@@ -315,6 +315,7 @@ impl<G: Guest> Core<G> {
             let mode = self.guest.mode_key(regs);
             let bank: BankKey = self.guest.bank_key();
             self.mmu.select(bank);
+            self.mmu.banks.current().enter_mode(mode);
             loop {
                 match self.step(mode) {
                     Next::Inner => {
