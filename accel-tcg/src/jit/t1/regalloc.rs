@@ -61,7 +61,12 @@ impl Gen<'_> {
 
     fn has_home(&self, v: u16) -> bool {
         let x = &self.info[usize::from(v)];
-        x.gprs != 0 || x.xmm != NO || x.slot != NO || x.spill != NO || x.lazy != NONE || self.imm(v).is_some()
+        x.gprs != 0
+            || x.xmm != NO
+            || x.slot != NO
+            || x.spill != NO
+            || x.lazy != NONE
+            || self.imm(v).is_some()
     }
 
     fn detach(&mut self, r: Gpr) -> u16 {
@@ -124,7 +129,10 @@ impl Gen<'_> {
 
     /// A spill word for `v`.
     fn new_spill(&mut self, v: u16) -> u8 {
-        let found = self.spill_val.iter().position(|&o| o == NONE || !self.needed(o));
+        let found = self
+            .spill_val
+            .iter()
+            .position(|&o| o == NONE || !self.needed(o));
         let Some(k) = found else {
             self.failed = true;
             return 0;
@@ -139,7 +147,9 @@ impl Gen<'_> {
 
     /// Makes sure that `v` outlives what is about to happen to register `r`, which holds it and was just detached.
     fn rescue(&mut self, v: u16, r: Gpr) {
-        let free = SCRATCH.into_iter().find(|&s| s != r && self.locked & bit(s) == 0 && self.reg_val[s as usize] == NONE);
+        let free = SCRATCH
+            .into_iter()
+            .find(|&s| s != r && self.locked & bit(s) == 0 && self.reg_val[s as usize] == NONE);
         if let Some(s) = free {
             self.a.mov_rr(W::W64, s, r);
             self.define(v, s);
@@ -173,7 +183,11 @@ impl Gen<'_> {
         let pick = SCRATCH
             .into_iter()
             .find(|&r| open(self, r) && self.reg_val[r as usize] == NONE)
-            .or_else(|| SCRATCH.into_iter().find(|&r| open(self, r) && !self.needed(self.reg_val[r as usize])))
+            .or_else(|| {
+                SCRATCH
+                    .into_iter()
+                    .find(|&r| open(self, r) && !self.needed(self.reg_val[r as usize]))
+            })
             .or_else(|| {
                 SCRATCH.into_iter().find(|&r| {
                     open(self, r) && {
@@ -218,7 +232,11 @@ impl Gen<'_> {
             return true;
         }
         let x = &self.info[usize::from(o)];
-        x.gprs & !bit(r) != 0 || x.slot != NO || x.spill != NO || x.xmm != NO || self.imm(o).is_some()
+        x.gprs & !bit(r) != 0
+            || x.slot != NO
+            || x.spill != NO
+            || x.xmm != NO
+            || self.imm(o).is_some()
     }
 
     /// The pinned register that `v` may be computed in.
@@ -494,7 +512,11 @@ impl Gen<'_> {
         let pick = Xmm::ALL
             .into_iter()
             .find(|&x| open(self, x) && self.xmm_val[x as usize] == NONE)
-            .or_else(|| Xmm::ALL.into_iter().find(|&x| open(self, x) && !self.needed(self.xmm_val[x as usize])))
+            .or_else(|| {
+                Xmm::ALL
+                    .into_iter()
+                    .find(|&x| open(self, x) && !self.needed(self.xmm_val[x as usize]))
+            })
             .or_else(|| {
                 Xmm::ALL.into_iter().find(|&x| {
                     open(self, x) && {

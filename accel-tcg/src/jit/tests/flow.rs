@@ -13,16 +13,36 @@ const M: Slot = Slot(20);
 fn counting_block(limit: u64, target: u64, out: u64) -> Block {
     let mut b = Make::new();
     let (x, one) = (b.push(Inst::Get(A)), b.push(Inst::Imm(1)));
-    let sum = b.push(Inst::Bin { op: Bin::Add, w: Width::W64, a: x, b: one });
+    let sum = b.push(Inst::Bin {
+        op: Bin::Add,
+        w: Width::W64,
+        a: x,
+        b: one,
+    });
     b.push(Inst::Set(A, sum));
     b.insn();
     let (x, k) = (b.push(Inst::Get(A)), b.push(Inst::Imm(limit)));
-    b.push(Inst::Branch { c: Cond::LtU, w: Width::W64, a: x, b: k, target });
-    b.end(Inst::Jump { target: out, kind: JumpKind::Plain })
+    b.push(Inst::Branch {
+        c: Cond::LtU,
+        w: Width::W64,
+        a: x,
+        b: k,
+        target,
+    });
+    b.end(Inst::Jump {
+        target: out,
+        kind: JumpKind::Plain,
+    })
 }
 
 fn zero_image() -> Image {
-    Image { state: IrState::default(), mem: Window { base: BASE, bytes: vec![0; 16] } }
+    Image {
+        state: IrState::default(),
+        mem: Window {
+            base: BASE,
+            bytes: vec![0; 16],
+        },
+    }
 }
 
 fn slot(i: &Image, s: Slot) -> u64 {
@@ -43,15 +63,26 @@ fn a_loop_linked_to_itself_runs_to_its_end() {
             assert!(c.links.iter().all(|l| l.cross_page.is_none()));
             let mut image = zero_image();
             let back = c.links.iter().find(|l| l.target == 0x1000).unwrap().clone();
-            assert_eq!(m.enter(c.entry, &mut image, &[]).0, ExitKind::Link { stub: back.stub });
+            assert_eq!(
+                m.enter(c.entry, &mut image, &[]).0,
+                ExitKind::Link { stub: back.stub }
+            );
             assert_eq!(slot(&image, A), 1);
             assert_eq!(slot(&image, PC), 0x1000);
             m.jit.link(&back, c.entry, 0);
-            assert_eq!(m.enter(c.entry, &mut image, &[]).0, ExitKind::Link { stub: stub_of(&c, 0x1008) });
+            assert_eq!(
+                m.enter(c.entry, &mut image, &[]).0,
+                ExitKind::Link {
+                    stub: stub_of(&c, 0x1008)
+                }
+            );
             assert_eq!((slot(&image, A), slot(&image, PC)), (1000, 0x1008));
             m.jit.unlink(&back);
             image.state.slots[usize::from(A.0)] = 0;
-            assert_eq!(m.enter(c.entry, &mut image, &[]).0, ExitKind::Link { stub: back.stub });
+            assert_eq!(
+                m.enter(c.entry, &mut image, &[]).0,
+                ExitKind::Link { stub: back.stub }
+            );
             assert_eq!(slot(&image, A), 1);
             if count {
                 assert_eq!(m.ctx.fuel, 1_000_000 - 2 * 1001);
@@ -74,14 +105,24 @@ fn requests_are_seen_on_backward_jumps_only() {
         assert_eq!((slot(&image, A), slot(&image, PC)), (1, 0x1000));
         // The branch is not taken: nothing to see.
         image.state.slots[usize::from(A.0)] = 999;
-        assert_eq!(m.enter(c.entry, &mut image, &[]).0, ExitKind::Link { stub: stub_of(&c, 0x1008) });
+        assert_eq!(
+            m.enter(c.entry, &mut image, &[]).0,
+            ExitKind::Link {
+                stub: stub_of(&c, 0x1008)
+            }
+        );
         if count {
             assert_eq!(m.ctx.fuel, 1000 - 4);
         }
         // A branch forward does not look.
         let c = m.compile(&counting_block(1000, 0x1040, 0x1008), RNE);
         image.state.slots[usize::from(A.0)] = 0;
-        assert_eq!(m.enter(c.entry, &mut image, &[]).0, ExitKind::Link { stub: stub_of(&c, 0x1040) });
+        assert_eq!(
+            m.enter(c.entry, &mut image, &[]).0,
+            ExitKind::Link {
+                stub: stub_of(&c, 0x1040)
+            }
+        );
     }
 }
 
@@ -90,7 +131,12 @@ fn links_to_other_pages_check_the_execution_id() {
     for (target, out) in [(0x5000, 0x1008), (0x1000, 0x5000), (0x800, 0x1008)] {
         let mut m = Machine::new(HostFeatures::detect(), false);
         let c = m.compile(&counting_block(10, target, out), RNE);
-        let there = c.links.iter().find(|l| l.target & !0xfff != 0x1000).unwrap().clone();
+        let there = c
+            .links
+            .iter()
+            .find(|l| l.target & !0xfff != 0x1000)
+            .unwrap()
+            .clone();
         assert!(there.cross_page.is_some());
         // What it leads to.
         let mut b = Make::new();
@@ -104,7 +150,9 @@ fn links_to_other_pages_check_the_execution_id() {
         for (xid, follows) in [(0, false), (42, true), (41, false), (42, true)] {
             let mut image = start.clone();
             // `enter` flushes the bank, so that the id is put in by hand.
-            let exit = m.enter_with(c.entry, &mut image, |bank| bank.renew_xid(there.target, xid));
+            let exit = m.enter_with(c.entry, &mut image, |bank| {
+                bank.renew_xid(there.target, xid)
+            });
             if follows {
                 assert_eq!(exit, ExitKind::Resync);
                 assert_eq!((slot(&image, M), slot(&image, PC)), (77, 0x9000));
@@ -116,7 +164,9 @@ fn links_to_other_pages_check_the_execution_id() {
         m.jit.unlink(&there);
         for xid in [0, 42, u32::MAX] {
             let mut image = start.clone();
-            let exit = m.enter_with(c.entry, &mut image, |bank| bank.renew_xid(there.target, xid));
+            let exit = m.enter_with(c.entry, &mut image, |bank| {
+                bank.renew_xid(there.target, xid)
+            });
             assert_eq!(exit, ExitKind::Link { stub: there.stub });
         }
     }
@@ -129,7 +179,13 @@ fn indirect_jumps_use_the_jump_cache() {
             let mut m = Machine::new(features, false);
             let mut b = Make::new();
             let t = b.push(Inst::Get(from));
-            let c = m.compile(&b.end(Inst::JumpReg { target: t, kind: JumpKind::Return }), RNE);
+            let c = m.compile(
+                &b.end(Inst::JumpReg {
+                    target: t,
+                    kind: JumpKind::Return,
+                }),
+                RNE,
+            );
             let mut b = Make::new();
             let k = b.push(Inst::Imm(5));
             b.push(Inst::Set(Slot(21), k));
@@ -142,14 +198,23 @@ fn indirect_jumps_use_the_jump_cache() {
             assert_eq!(slot(&image, PC), target);
             let host = m.jit.host_address(d.entry);
             let mut image = start.clone();
-            assert_eq!(m.enter_with(c.entry, &mut image, |b| b.put_jump(target, host)), ExitKind::Resync);
+            assert_eq!(
+                m.enter_with(c.entry, &mut image, |b| b.put_jump(target, host)),
+                ExitKind::Resync
+            );
             assert_eq!(slot(&image, Slot(21)), 5);
             // Another target in the same place of the cache.
             let mut image = start.clone();
-            assert_eq!(m.enter_with(c.entry, &mut image, |b| b.put_jump(target ^ 1 << 40, host)), ExitKind::Lookup);
+            assert_eq!(
+                m.enter_with(c.entry, &mut image, |b| b.put_jump(target ^ 1 << 40, host)),
+                ExitKind::Lookup
+            );
             m.ctx.exit_request.store(1, Ordering::Relaxed);
             let mut image = start.clone();
-            assert_eq!(m.enter_with(c.entry, &mut image, |b| b.put_jump(target, host)), ExitKind::Request);
+            assert_eq!(
+                m.enter_with(c.entry, &mut image, |b| b.put_jump(target, host)),
+                ExitKind::Request
+            );
             assert_eq!((slot(&image, PC), slot(&image, Slot(21))), (target, 0));
         }
     }
@@ -161,12 +226,21 @@ fn fuel_is_counted_exactly() {
     let block = |target| {
         let mut b = Make::new();
         let (x, k) = (b.push(Inst::Get(A)), b.push(Inst::Imm(7)));
-        b.push(Inst::Branch { c: Cond::Eq, w: Width::W64, a: x, b: k, target });
+        b.push(Inst::Branch {
+            c: Cond::Eq,
+            w: Width::W64,
+            a: x,
+            b: k,
+            target,
+        });
         b.insn();
         let one = b.push(Inst::Imm(1));
         b.push(Inst::Set(M, one));
         b.insn();
-        b.end(Inst::Jump { target: 0x2000, kind: JumpKind::Plain })
+        b.end(Inst::Jump {
+            target: 0x2000,
+            kind: JumpKind::Plain,
+        })
     };
     for target in [0x1000, 0x1080, 0x4000, 0x800] {
         let mut m = Machine::new(HostFeatures::detect(), true);
@@ -239,21 +313,39 @@ fn too_many_values_are_refused_not_miscompiled() {
         .map(|k| {
             let x = b.push(Inst::Get(A));
             let y = b.push(Inst::Imm(k + 1));
-            b.push(Inst::Bin { op: Bin::Mul, w: Width::W64, a: x, b: y })
+            b.push(Inst::Bin {
+                op: Bin::Mul,
+                w: Width::W64,
+                a: x,
+                b: y,
+            })
         })
         .collect();
     let mut sum = vals[0];
     for &v in vals.iter().rev() {
-        sum = b.push(Inst::Bin { op: Bin::Add, w: Width::W64, a: sum, b: v });
+        sum = b.push(Inst::Bin {
+            op: Bin::Add,
+            w: Width::W64,
+            a: sum,
+            b: v,
+        });
     }
     b.push(Inst::Set(A, sum));
     let block = b.end(Inst::Resync { next: 0 });
-    assert_eq!(m.jit.compile(&block, RNE), Err(crate::jit::CompileError::Unsupported));
+    assert_eq!(
+        m.jit.compile(&block, RNE),
+        Err(crate::jit::CompileError::Unsupported)
+    );
 }
 
 impl Machine {
     /// Enters at `entry` after the bank was filled by `fill`.
-    fn enter_with(&mut self, entry: u32, image: &mut Image, fill: impl FnOnce(&mut Bank)) -> ExitKind {
+    fn enter_with(
+        &mut self,
+        entry: u32,
+        image: &mut Image,
+        fill: impl FnOnce(&mut Bank),
+    ) -> ExitKind {
         self.bank.flush();
         fill(&mut self.bank);
         self.enter_as_is(entry, image).0

@@ -7,8 +7,15 @@ use crate::ir::r#gen::{GenConfig, generate};
 fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
     // Few slots make values meet; the mix of pinned and unpinned ones changes.
     let n = 2 + (rng.next() % 10) as usize;
-    let mut slots: Vec<Slot> =
-        (0..n).map(|_| if rng.next() & 1 == 0 { PINNED[(rng.next() % 10) as usize] } else { Slot(16 + (rng.next() % 8) as u8) }).collect();
+    let mut slots: Vec<Slot> = (0..n)
+        .map(|_| {
+            if rng.next() & 1 == 0 {
+                PINNED[(rng.next() % 10) as usize]
+            } else {
+                Slot(16 + (rng.next() % 8) as u8)
+            }
+        })
+        .collect();
     if rng.next().is_multiple_of(4) {
         slots.push(FFLAGS);
     }
@@ -68,7 +75,11 @@ fn random_blocks_with_the_hosts_features() {
 
 #[test]
 fn random_blocks_with_fewer_features_counted() {
-    let features = HostFeatures { fma: false, bmi2: false, ..HostFeatures::detect() };
+    let features = HostFeatures {
+        fma: false,
+        bmi2: false,
+        ..HostFeatures::detect()
+    };
     blocks(features, 0x1357_9bdf_0246_8ac2, 4000);
 }
 
