@@ -410,3 +410,43 @@ fn the_dump_names_everything() {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
+
+/// A bare program's words to and from the host are where its symbols say, and its signature is read between its symbols.
+#[test]
+fn the_spike_board_ends_with_the_programs_code() {
+    let mut phase = 0;
+    let accel = FakeAccel::new(vec![script(move |core, bus| {
+        assert_eq!(core.state.pc, 0x1000);
+        phase += 1;
+        match phase {
+            1 => bus
+                .write(
+                    0,
+                    Gpa(0x8000_1000),
+                    8,
+                    0x0101_0000_0000_0000 | u64::from(b'A'),
+                )
+                .unwrap(),
+            2 => {
+                assert_eq!(bus.read(0, Gpa(0x8000_1040), 8), Ok(0x0101 << 48));
+                bus.write(0, Gpa(0x8000_1000), 8, 5 << 1 | 1).unwrap();
+            }
+            _ => return Exit::Halt,
+        }
+        Exit::Kicked
+    })]);
+    let program = crate::loader::tests_elf(0x8000_0000, &[0x13, 0, 0, 0, 0x13, 0, 0, 0], 0);
+    let mut m = Builder::new(crate::boards::Spike)
+        .ram(16 << 20)
+        .kernel(program)
+        .build(&accel)
+        .unwrap();
+    assert_eq!(m.run().unwrap(), ExitReason::PowerOff { code: 5 });
+    assert_eq!(m.console().text(), "A");
+    assert!(
+        m.signature()
+            .unwrap_err()
+            .to_string()
+            .contains("begin_signature")
+    );
+}
