@@ -277,7 +277,7 @@ impl<G: Guest> Core<G> {
         loop {
             if first || self.ctx().exit_request.load(Ordering::Relaxed) != 0 {
                 self.ctx().exit_request.store(0, Ordering::SeqCst);
-                if self.kick.leave.swap(false, Ordering::SeqCst) && !first {
+                if self.kick.leave.swap(false, Ordering::SeqCst) {
                     return Exit::Kicked;
                 }
                 first = false;
