@@ -85,3 +85,17 @@ fn most_is_compiled() {
     println!("{interpreted} of {executed} interpreted, {blocks} blocks");
     assert!(interpreted * 4 < executed && blocks > 1000 || !cfg!(target_arch = "x86_64"));
 }
+
+/// A trap handler that cannot be fetched: no instruction ever completes, and still `run` comes back.
+#[test]
+fn a_budget_bounds_traps() {
+    let p = Program::new(&[]);
+    for way in compare::ways().iter().filter(|w| w.counts) {
+        let mut m = Machine::new(&way.translator, &p);
+        let mut s = m.state();
+        s.pc = 0x1000;
+        m.cpu.restore(&s.into()).unwrap();
+        assert_eq!(m.run(Some(10), Event::None), Exit::Kicked, "{}", way.name);
+        assert_eq!(m.cpu.executed(), 0);
+    }
+}
