@@ -48,7 +48,10 @@ fn request(d: &mut Driver, kind: u32, sector: u64, data: &[(u64, u32)]) -> (u8, 
 fn reads_and_writes() {
     let m = disk(64);
     let mut d = Driver::ready(blk(m.clone()), 0);
-    assert_eq!(request(&mut d, T_IN, 3, &[(DATA, 700), (DATA + 700, 324)]), (S_OK, 1025));
+    assert_eq!(
+        request(&mut d, T_IN, 3, &[(DATA, 700), (DATA + 700, 324)]),
+        (S_OK, 1025)
+    );
     let read = d.wires.memory.peek(DATA, 1024);
     assert_eq!((read[0], read[511], read[512], read[1023]), (3, 3, 4, 4));
     d.wires.memory.poke(DATA, &[0xab; 512]);
@@ -60,7 +63,14 @@ fn reads_and_writes() {
     // Several requests in one notification.
     for n in 0..4u64 {
         header(&d, HDR + 16 * n, T_IN, n);
-        d.add(0, &[(HDR + 16 * n, 16, false), (DATA + 512 * n, 512, true), (STAT + n, 1, true)]);
+        d.add(
+            0,
+            &[
+                (HDR + 16 * n, 16, false),
+                (DATA + 512 * n, 512, true),
+                (STAT + n, 1, true),
+            ],
+        );
     }
     d.kick(0);
     assert_eq!(std::iter::from_fn(|| d.used(0)).count(), 4);
@@ -79,7 +89,14 @@ fn bad_requests_fail_alone() {
     d.add(0, &[(HDR, 16, false)]);
     d.add(0, &[(HDR, 7, false), (STAT, 1, true)]);
     header(&d, HDR, T_IN, 0);
-    d.add(0, &[(HDR, 16, false), (u64::MAX - 100, 512, true), (STAT, 1, true)]);
+    d.add(
+        0,
+        &[
+            (HDR, 16, false),
+            (u64::MAX - 100, 512, true),
+            (STAT, 1, true),
+        ],
+    );
     d.kick(0);
     let ends: Vec<u32> = std::iter::from_fn(|| d.used(0)).map(|u| u.1).collect();
     assert_eq!(ends, [0, 1, 0]);
@@ -106,11 +123,24 @@ fn range(sector: u64, sectors: u32, flags: u32) -> [u8; 16] {
 fn discard_and_write_zeroes() {
     let m = disk(64);
     let mut d = Driver::ready(blk(m.clone()), F_DISCARD | F_WRITE_ZEROES);
-    d.wires.memory.poke(DATA, &[range(8, 2, 1), range(20, 1, 0)].concat());
+    d.wires
+        .memory
+        .poke(DATA, &[range(8, 2, 1), range(20, 1, 0)].concat());
     assert_eq!(request(&mut d, T_WRITE_ZEROES, 0, &[(DATA, 32)]).0, S_OK);
     let c = m.contents();
-    for (sector, zero) in [(7, false), (8, true), (9, true), (10, false), (20, true), (21, false)] {
-        assert_eq!(c[sector * 512..][..512].iter().all(|b| *b == 0), zero, "{sector}");
+    for (sector, zero) in [
+        (7, false),
+        (8, true),
+        (9, true),
+        (10, false),
+        (20, true),
+        (21, false),
+    ] {
+        assert_eq!(
+            c[sector * 512..][..512].iter().all(|b| *b == 0),
+            zero,
+            "{sector}"
+        );
     }
     for (range, status) in [
         (range(63, 2, 0), S_IOERR),
@@ -129,8 +159,14 @@ fn discard_and_write_zeroes() {
 fn large_requests_go_in_pieces() {
     let m = disk(16384);
     let mut d = Driver::ready(blk(m.clone()), 0);
-    assert_eq!(request(&mut d, T_IN, 0, &[(DATA, 8 << 20)]), (S_OK, (8 << 20) + 1));
-    assert_eq!(d.wires.memory.peek(DATA + (8 << 20) - 1, 1), [(16383 & 0xff) as u8]);
+    assert_eq!(
+        request(&mut d, T_IN, 0, &[(DATA, 8 << 20)]),
+        (S_OK, (8 << 20) + 1)
+    );
+    assert_eq!(
+        d.wires.memory.peek(DATA + (8 << 20) - 1, 1),
+        [(16383 & 0xff) as u8]
+    );
     d.wires.memory.poke(DATA, &vec![0x5a; 3 << 20]);
     assert_eq!(request(&mut d, T_OUT, 1, &[(DATA, 3 << 20)]), (S_OK, 1));
     let c = m.contents();
@@ -147,7 +183,10 @@ fn configuration_space() {
     };
     let mut d = Driver::idle(Blk::new(Box::new(SyncBackend::new(disk(64))), options));
     assert_eq!((d.r(CONFIG), d.r(CONFIG + 4)), (64, 0));
-    assert_eq!((d.r(CONFIG + 8), d.r(CONFIG + 12), d.r(CONFIG + 20)), (65536, 254, 4096));
+    assert_eq!(
+        (d.r(CONFIG + 8), d.r(CONFIG + 12), d.r(CONFIG + 20)),
+        (65536, 254, 4096)
+    );
     assert_eq!(d.dev.read(0, CONFIG + 34, 2), 4);
     assert_eq!(d.r(CONFIG + 0xfc), 0);
     d.start(F_MQ | F_CONFIG_WCE | F_FLUSH | F_SIZE_MAX);
@@ -239,7 +278,10 @@ impl Manual {
             BlockOp::Read { len, .. } => vec![fill; len as usize],
             _ => Vec::new(),
         };
-        s.done.push(Completion { id: r.id, result: Ok(data) });
+        s.done.push(Completion {
+            id: r.id,
+            result: Ok(data),
+        });
         s.notifier.notify(0);
     }
 }
@@ -258,7 +300,11 @@ impl BlockBackend for Manual {
     }
     fn poll(&mut self) -> Option<Completion> {
         let mut s = self.0.lock().unwrap();
-        if s.done.is_empty() { None } else { Some(s.done.remove(0)) }
+        if s.done.is_empty() {
+            None
+        } else {
+            Some(s.done.remove(0))
+        }
     }
     fn attach(&mut self, notifier: Notifier, _: u32) {
         self.0.lock().unwrap().notifier = notifier;
@@ -275,7 +321,14 @@ fn add_reads(d: &mut Driver, n: u64) -> Vec<u16> {
     (0..n)
         .map(|n| {
             header(d, HDR + 16 * n, T_IN, n);
-            d.add(0, &[(HDR + 16 * n, 16, false), (DATA + 512 * n, 512, true), (STAT + n, 1, true)])
+            d.add(
+                0,
+                &[
+                    (HDR + 16 * n, 16, false),
+                    (DATA + 512 * n, 512, true),
+                    (STAT + n, 1, true),
+                ],
+            )
         })
         .collect()
 }
@@ -347,7 +400,9 @@ fn requests_in_flight_are_saved_and_run_again() {
         m.complete(0, 40 + n);
         d.deliver();
     }
-    let used: Vec<_> = std::iter::from_fn(|| d.used(0)).map(|u| u.0 as u16).collect();
+    let used: Vec<_> = std::iter::from_fn(|| d.used(0))
+        .map(|u| u.0 as u16)
+        .collect();
     assert_eq!(used, heads);
     assert_eq!(d.wires.memory.peek(DATA + 1024, 1), [42]);
 }
@@ -360,8 +415,17 @@ fn worker_threads_complete_everything() {
     for round in 0..40u64 {
         for n in 0..5 {
             header(&d, HDR + 16 * n, T_OUT, round * 5 + n);
-            d.wires.memory.poke(DATA + 512 * n, &[(round * 5 + n) as u8 ^ 0xff; 512]);
-            d.add(0, &[(HDR + 16 * n, 16, false), (DATA + 512 * n, 512, false), (STAT + n, 1, true)]);
+            d.wires
+                .memory
+                .poke(DATA + 512 * n, &[(round * 5 + n) as u8 ^ 0xff; 512]);
+            d.add(
+                0,
+                &[
+                    (HDR + 16 * n, 16, false),
+                    (DATA + 512 * n, 512, false),
+                    (STAT + n, 1, true),
+                ],
+            );
         }
         d.w(QUEUE_NOTIFY, 0);
         assert_eq!(d.wait_used(0, 5).len(), 5);
@@ -392,6 +456,10 @@ fn contract_and_fuzz() {
     assert_eq!(fuzz::blind(200, 500, make), Ok(()));
     for seed in 0..600 {
         let features = [0, 1 << 28, 1 << 29, 3 << 28][seed as usize % 4];
-        assert_eq!(fuzz::run_with(&ready_input(features, seed), make), Ok(()), "{seed}");
+        assert_eq!(
+            fuzz::run_with(&ready_input(features, seed), make),
+            Ok(()),
+            "{seed}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use super::mmio::reg::*;
 use super::mmio_test::{HOT, ready_input};
 use super::*;
 use crate::testing::{TestChar, TestHost, contract, fuzz};
-use crate::{Device, DynDevice, Wiring};
+use crate::{DynDevice, Wiring};
 
 fn console(chars: &[TestChar]) -> Console {
     let ports = chars
@@ -29,14 +29,20 @@ fn plain_console() {
     d.wires.memory.poke(0x8000, b"hello");
     d.add(1, &[(0x8000, 2, false), (0x8002, 3, false)]);
     d.kick(1);
-    assert_eq!((c.take_output(), d.used(1)), (b"hello".to_vec(), Some((0, 0))));
+    assert_eq!(
+        (c.take_output(), d.used(1)),
+        (b"hello".to_vec(), Some((0, 0)))
+    );
     // Input before there are buffers waits, and nothing is lost when a buffer is short.
     c.push(b"typed");
     d.deliver();
     assert_eq!(c.unread(), 5);
     d.add(0, &[(0x9000, 3, true)]);
     d.kick(0);
-    assert_eq!((d.used(0), d.wires.memory.peek(0x9000, 3)), (Some((0, 3)), b"typ".to_vec()));
+    assert_eq!(
+        (d.used(0), d.wires.memory.peek(0x9000, 3)),
+        (Some((0, 3)), b"typ".to_vec())
+    );
     d.add(0, &[(0x9000, 30, true)]);
     d.kick(0);
     assert_eq!(d.used(0), Some((1, 2)));
@@ -95,20 +101,36 @@ fn replies(d: &mut Driver) -> Vec<(u32, u16, u16, Vec<u8>)> {
             d.add(2, &[(0x6000, 64, true)]);
             d.kick(2);
         }
-        let Some((_, len)) = d.used(2) else { return all };
+        let Some((_, len)) = d.used(2) else {
+            return all;
+        };
         let raw = d.wires.memory.peek(0x6000, len as usize);
         let v = u64::from_le_bytes(raw[..8].try_into().unwrap());
-        all.push((v as u32, (v >> 32) as u16, (v >> 48) as u16, raw[8..].to_vec()));
+        all.push((
+            v as u32,
+            (v >> 32) as u16,
+            (v >> 48) as u16,
+            raw[8..].to_vec(),
+        ));
     }
 }
 
 #[test]
 fn several_ports() {
-    let chars = [TestChar::default(), TestChar::default(), TestChar::default()];
+    let chars = [
+        TestChar::default(),
+        TestChar::default(),
+        TestChar::default(),
+    ];
     let mut d = Driver::ready(console(&chars), F_MULTIPORT | F_SIZE);
     assert_eq!((d.queues.len(), d.r(CONFIG + 4)), (8, 3));
     let added = control(&mut d, 0, DEVICE_READY, 1);
-    assert_eq!(added, (0..3).map(|n| (n, DEVICE_ADD, 0, vec![])).collect::<Vec<_>>());
+    assert_eq!(
+        added,
+        (0..3)
+            .map(|n| (n, DEVICE_ADD, 0, vec![]))
+            .collect::<Vec<_>>()
+    );
     let zero = control(&mut d, 0, PORT_READY, 1);
     assert_eq!(
         zero,
@@ -119,7 +141,13 @@ fn several_ports() {
         ]
     );
     let two = control(&mut d, 2, PORT_READY, 1);
-    assert_eq!(two, [(2, PORT_NAME, 1, b"port2".to_vec()), (2, PORT_OPEN, 1, vec![])]);
+    assert_eq!(
+        two,
+        [
+            (2, PORT_NAME, 1, b"port2".to_vec()),
+            (2, PORT_OPEN, 1, vec![])
+        ]
+    );
     assert_eq!(control(&mut d, 77, PORT_READY, 1), []);
     // Input waits until the guest opens the port. Port 2 has queues 6 and 7.
     chars[2].push(b"in");
@@ -154,7 +182,11 @@ fn entropy() {
         d.add(0, &[(0xb000, 1 << 20, true)]);
         d.kick(0);
         assert_eq!((d.used(0), d.used(0)), (Some((0, 16)), Some((2, 65536))));
-        [d.wires.memory.peek(0x9000, 5), d.wires.memory.peek(0xa000, 11)].concat()
+        [
+            d.wires.memory.peek(0x9000, 5),
+            d.wires.memory.peek(0xa000, 11),
+        ]
+        .concat()
     };
     assert_eq!(run(), run(), "reproducible");
     assert!(run().iter().any(|b| *b != 0));
@@ -177,12 +209,24 @@ fn contract_and_fuzz() {
     let rng = |w: Wiring, h: &TestHost| {
         h.hot(&HOT);
         h.dma_budget(512 << 20);
-        VirtioMmio::new(w, MmioVersion::Modern, Box::new(Rng::new(Box::new(SeededEntropy::new(3)))))
+        VirtioMmio::new(
+            w,
+            MmioVersion::Modern,
+            Box::new(Rng::new(Box::new(SeededEntropy::new(3)))),
+        )
     };
     contract::check_with(rng);
     for seed in 0..600 {
         let features = [0, 1 << 28, 1 << 29, 2 | 1 << 29][seed as usize % 4];
-        assert_eq!(fuzz::run_with(&ready_input(features, seed), consoles), Ok(()), "{seed}");
-        assert_eq!(fuzz::run_with(&ready_input(features & !2, seed), rng), Ok(()), "{seed}");
+        assert_eq!(
+            fuzz::run_with(&ready_input(features, seed), consoles),
+            Ok(()),
+            "{seed}"
+        );
+        assert_eq!(
+            fuzz::run_with(&ready_input(features & !2, seed), rng),
+            Ok(()),
+            "{seed}"
+        );
     }
 }

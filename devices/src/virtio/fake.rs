@@ -35,7 +35,15 @@ impl FakeQueue {
         head
     }
 
-    pub(super) fn desc(&self, w: &TestWires, index: u16, addr: u64, len: u32, flags: u16, next: u16) {
+    pub(super) fn desc(
+        &self,
+        w: &TestWires,
+        index: u16,
+        addr: u64,
+        len: u32,
+        flags: u16,
+        next: u16,
+    ) {
         let v = u128::from(addr)
             | u128::from(len) << 64
             | u128::from(flags) << 96
@@ -236,7 +244,8 @@ impl VirtioDevice for Echo {
         while let Some(chain) = io.pop(queue) {
             let mut data = vec![0; chain.readable_len().min(4096) as usize];
             let n = (chain.writable_len() as usize).min(data.len());
-            let ok = io.read(&chain, 0, &mut data).is_ok() && io.write(&chain, 0, &data[..n]).is_ok();
+            let ok =
+                io.read(&chain, 0, &mut data).is_ok() && io.write(&chain, 0, &data[..n]).is_ok();
             io.push(queue, &chain, if ok { n as u64 } else { 0 });
         }
     }

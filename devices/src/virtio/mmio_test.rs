@@ -11,13 +11,23 @@ fn idle() -> Driver {
 #[test]
 fn identity_registers() {
     let mut d = idle();
-    assert_eq!((d.r(MAGIC_VALUE), d.r(VERSION), d.r(DEVICE_ID)), (0x7472_6976, 2, 63));
-    assert_eq!(d.r(SHM_LEN_LOW) & d.r(SHM_LEN_LOW + 4) & d.r(0xb8) & d.r(SHM_BASE_HIGH), u32::MAX);
+    assert_eq!(
+        (d.r(MAGIC_VALUE), d.r(VERSION), d.r(DEVICE_ID)),
+        (0x7472_6976, 2, 63)
+    );
+    assert_eq!(
+        d.r(SHM_LEN_LOW) & d.r(SHM_LEN_LOW + 4) & d.r(0xb8) & d.r(SHM_BASE_HIGH),
+        u32::MAX
+    );
     d.w(QUEUE_SEL, 1);
     assert_eq!(d.r(QUEUE_SIZE_MAX), 8);
     d.w(QUEUE_SEL, 2);
     assert_eq!(d.r(QUEUE_SIZE_MAX), 0);
-    assert_eq!(d.dev.read(0, 0, 1), 0, "control registers take 32-bit accesses only");
+    assert_eq!(
+        d.dev.read(0, 0, 1),
+        0,
+        "control registers take 32-bit accesses only"
+    );
 }
 
 #[test]
@@ -52,7 +62,14 @@ fn features_are_negotiated() {
 fn echoes_and_interrupts() {
     let mut d = Driver::ready(Echo::new(&[16]), 0);
     d.wires.memory.poke(0x8000_0000, b"hello");
-    let head = d.add(0, &[(0x8000_0000, 5, false), (0x9000_0000, 3, true), (0x9000_1000, 9, true)]);
+    let head = d.add(
+        0,
+        &[
+            (0x8000_0000, 5, false),
+            (0x9000_0000, 3, true),
+            (0x9000_1000, 9, true),
+        ],
+    );
     assert_eq!(d.used(0), None, "not notified yet");
     d.kick(0);
     assert_eq!(d.used(0), Some((head.into(), 5)));
@@ -62,7 +79,9 @@ fn echoes_and_interrupts() {
     assert_eq!(d.ack(), 1);
     assert!(!d.irq());
     // NO_INTERRUPT.
-    d.wires.memory.poke(d.queues[0].areas()[1], &1u16.to_le_bytes());
+    d.wires
+        .memory
+        .poke(d.queues[0].areas()[1], &1u16.to_le_bytes());
     d.add(0, &[(0x8000_0000, 1, false)]);
     d.kick(0);
     assert!(d.used(0).is_some() && !d.irq());
@@ -79,8 +98,7 @@ fn event_index_suppresses_interrupts() {
         d.kick(0);
         raised.push(d.ack());
     }
-    // The very first may be spurious; then only the entry with index 2.
-    assert_eq!(raised[1..], [0, 1, 0, 0]);
+    assert_eq!(raised, [0, 0, 1, 0, 0], "only the entry with index 2");
     let avail_event = d.wires.memory.peek(d.queues[0].areas()[2] + 4 + 8 * 16, 2);
     assert_eq!(avail_event, 5u16.to_le_bytes(), "asks for the next buffer");
 }
@@ -216,13 +234,23 @@ fn one_queue_is_reset() {
 
 #[test]
 fn bad_layouts_are_refused() {
-    for (size, desc) in [(3, 0x1000), (32, 0x1000), (0, 0x1000), (70_000, 0x1000), (16, 0x1008)] {
+    for (size, desc) in [
+        (3, 0x1000),
+        (32, 0x1000),
+        (0, 0x1000),
+        (70_000, 0x1000),
+        (16, 0x1008),
+    ] {
         let mut d = idle();
         d.w(STATUS, 3);
         d.w(QUEUE_SIZE, size);
         d.w(QUEUE_DESC_LOW, desc);
         d.w(QUEUE_READY, 1);
-        assert_eq!((d.r(QUEUE_READY), d.r(STATUS)), (0, 3 | 64), "{size} {desc:#x}");
+        assert_eq!(
+            (d.r(QUEUE_READY), d.r(STATUS)),
+            (0, 3 | 64),
+            "{size} {desc:#x}"
+        );
     }
 }
 
@@ -230,7 +258,11 @@ fn bad_layouts_are_refused() {
 fn legacy_layout_works() {
     let (w, wires) = Wiring::test();
     let dev = VirtioMmio::new(w, MmioVersion::Legacy, Box::new(Echo::new(&[16])));
-    let mut d = Driver { dev, wires, queues: Vec::new() };
+    let mut d = Driver {
+        dev,
+        wires,
+        queues: Vec::new(),
+    };
     assert_eq!(d.r(VERSION), 1);
     d.w(DEVICE_FEATURES_SEL, 1);
     assert_eq!(d.r(DEVICE_FEATURES), 0);
@@ -275,13 +307,23 @@ fn state_moves_between_devices() {
         d.used(0);
     }
     let saved = d.dev.save_bytes();
-    d.dev = VirtioMmio::new(d.wires.wiring(), MmioVersion::Modern, Box::new(Echo::new(&[16])));
+    d.dev = VirtioMmio::new(
+        d.wires.wiring(),
+        MmioVersion::Modern,
+        Box::new(Echo::new(&[16])),
+    );
     d.dev.restore_bytes(&saved).unwrap();
     let head = d.add(0, &[(0, 1, false)]);
     d.kick(0);
     assert_eq!(d.used(0), Some((head.into(), 0)));
     let mut other = idle().dev;
-    assert!(other.restore_bytes(&saved).unwrap_err().to_string().contains("number of queues"));
+    assert!(
+        other
+            .restore_bytes(&saved)
+            .unwrap_err()
+            .to_string()
+            .contains("number of queues")
+    );
 }
 
 #[test]
@@ -304,9 +346,30 @@ fn contract_and_fuzz() {
 
 /// Registers worth hitting often.
 pub(super) const HOT: [u64; 24] = [
-    STATUS, QUEUE_NOTIFY, QUEUE_READY, QUEUE_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL, STATUS, QUEUE_NOTIFY,
-    INTERRUPT_ACK, INTERRUPT_STATUS, QUEUE_SIZE, QUEUE_DESC_LOW, QUEUE_DRIVER_LOW, QUEUE_DEVICE_LOW, QUEUE_RESET,
-    GUEST_PAGE_SIZE, QUEUE_PFN, QUEUE_ALIGN, CONFIG, CONFIG + 8, CONFIG + 32, CONFIG_GENERATION, STATUS, QUEUE_NOTIFY,
+    STATUS,
+    QUEUE_NOTIFY,
+    QUEUE_READY,
+    QUEUE_SEL,
+    DRIVER_FEATURES,
+    DRIVER_FEATURES_SEL,
+    STATUS,
+    QUEUE_NOTIFY,
+    INTERRUPT_ACK,
+    INTERRUPT_STATUS,
+    QUEUE_SIZE,
+    QUEUE_DESC_LOW,
+    QUEUE_DRIVER_LOW,
+    QUEUE_DEVICE_LOW,
+    QUEUE_RESET,
+    GUEST_PAGE_SIZE,
+    QUEUE_PFN,
+    QUEUE_ALIGN,
+    CONFIG,
+    CONFIG + 8,
+    CONFIG + 32,
+    CONFIG_GENERATION,
+    STATUS,
+    QUEUE_NOTIFY,
 ];
 
 /// Fuzz inputs that begin with a device that is ready and has a chain, so that blind mutation gets somewhere.
