@@ -1,8 +1,8 @@
 //! The split ring beside the one of the `virtio-queue` crate, on the same memory.
 
-use super::queue::{Ring, SplitRing};
-use crate::testing::TestMemory;
-use crate::{Dma, StreamId};
+use ambidex_devices::testing::TestMemory;
+use ambidex_devices::virtio::queue::{Ring, SplitRing};
+use ambidex_devices::{Dma, StreamId};
 use proptest::prelude::*;
 use std::sync::Arc;
 use virtio_queue::{Queue, QueueT};
