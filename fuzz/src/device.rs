@@ -10,7 +10,11 @@ use ambidex_devices::testing::{TestHost, fuzz};
 use ambidex_devices::timer::aclint::{Aclint, AclintConfig, HartLines};
 use ambidex_devices::{DynDevice, Wiring};
 
-fn run<D: DynDevice>(data: &[u8], make: impl Fn(Wiring, &TestHost) -> D) {
+/// Runs an input on a device and its twin.
+///
+/// # Panics
+/// The device is wrong.
+pub fn run<D: DynDevice>(data: &[u8], make: impl Fn(Wiring, &TestHost) -> D) {
     if let Err(finding) = fuzz::run_with(data, make) {
         panic!("{finding}");
     }

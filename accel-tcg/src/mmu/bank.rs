@@ -22,6 +22,7 @@ pub mod flag {
     pub const NOTE: u64 = 1 << 10;
     /// The entry is empty.
     pub const EMPTY: u64 = 1 << 11;
+    const _: () = assert!((NOTE | EMPTY) & 15 == 0);
 }
 
 /// One page of a data TLB.

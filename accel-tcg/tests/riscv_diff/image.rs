@@ -243,13 +243,16 @@ pub fn build(src: &mut Src<'_>, s: &Setup) -> Vec<u8> {
     ram
 }
 
-/// Flags of a page-table entry: usually all rights, sometimes something else, now and then something reserved.
+/// Flags of a page-table entry: usually reading and writing, sometimes something else, now and then something reserved. Never execution: data are
+/// written without a fence, after which it is open what a fetch finds.
 pub fn data_rights(src: &mut Src<'_>) -> u64 {
-    match src.below(8) {
-        0..=3 => 0xd7 | u64::from(src.below(2)) << 3,
+    const X: u64 = 8;
+    let rights = match src.below(8) {
+        0..=3 => 0xd7,
         4 => 0xc7,
         5 => 0x17,
         6 => u64::from(src.u8()) | 1,
         _ => 0xc1 | u64::from(src.below(8)) << 1 | u64::from(src.below(8)) << 61,
-    }
+    };
+    rights & !X
 }

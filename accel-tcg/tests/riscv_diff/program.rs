@@ -251,7 +251,7 @@ impl Gen<'_, '_> {
     }
 
     fn odd(&mut self) {
-        let weird = [0, 7, DEVICE, DEVICE + 4, DEVICE + 0xff9, 0x2000_0000, RAM + 0x10_0000, u64::MAX - 3, 1 << 63, 1 << 38, ALIAS + 0x2_7000, ALIAS + 0x2_8000];
+        let weird = [0, 2, 7, DEVICE, DEVICE + 4, DEVICE + 0xff9, 0x2000_0000, RAM + 0x10_0000, u64::MAX - 3, 1 << 63, 1 << 38, ALIAS + 0x2_7000, ALIAS + 0x2_8000];
         let value = self.src.pick(&weird);
         self.c.li(ODD, value);
         let f3 = self.src.below(4);
