@@ -16,7 +16,9 @@ pub fn kernel_image(data: &[u8]) {
             }
             match image {
                 Image::Elf(elf) => check(&elf),
-                Image::Linux { size, data, .. } => assert!(size <= LIMIT && data.len() as u64 <= LIMIT),
+                Image::Linux { size, data, .. } => {
+                    assert!(size <= LIMIT && data.len() as u64 <= LIMIT)
+                }
                 Image::Raw(data) => assert!(data.len() as u64 <= LIMIT),
                 _ => {}
             }
@@ -37,12 +39,23 @@ fn check(elf: &Elf) {
 
 /// Flattened device trees: what is read can be written, and is then read as the same.
 pub fn fdt(data: &[u8]) {
-    let Ok(tree) = Fdt::from_bytes(data) else { return };
+    let Ok(tree) = Fdt::from_bytes(data) else {
+        return;
+    };
     let _ = tree.to_source();
     let again = tree.to_bytes();
     match Fdt::from_bytes(&again) {
-        Ok(second) => assert!(second == tree, "written and read again it is another tree:\n{}\n{}", tree.to_source(), second.to_source()),
+        Ok(second) => assert!(
+            second == tree,
+            "written and read again it is another tree:\n{}\n{}",
+            tree.to_source(),
+            second.to_source()
+        ),
         // Bounds may be passed by writing it without sharing strings.
-        Err(e) => assert!(again.len() > 1 << 20, "written, it cannot be read: {e}\n{}", tree.to_source()),
+        Err(e) => assert!(
+            again.len() > 1 << 20,
+            "written, it cannot be read: {e}\n{}",
+            tree.to_source()
+        ),
     }
 }

@@ -685,7 +685,11 @@ impl<G: Guest> Core<G> {
                 // SAFETY: as in `ctx`; the guest is another field.
                 let regs = unsafe { &mut (*self.cell.as_ptr()).slots };
                 self.guest.take_exception(regs, e);
-                if self.barren() { Next::Exit(Exit::Kicked) } else { Next::Outer }
+                if self.barren() {
+                    Next::Exit(Exit::Kicked)
+                } else {
+                    Next::Outer
+                }
             }
             // The helper may have moved the PC slot.
             Stop::Retry | Stop::Interpret => Next::Outer,
