@@ -23,7 +23,12 @@ fn bytes(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
+    let number = |name: &str, or: u64| {
+        std::env::var(name)
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(or)
+    };
     let first = number("AMBIDEX_DIFF_FIRST", 0);
     first..first + number("AMBIDEX_DIFF_COUNT", 1500)
 }
@@ -52,10 +57,14 @@ fn programs_reach_what_they_should() {
         traps += u32::from(o.ram[0x1818]);
         device += usize::from(!o.log.is_empty());
         for k in [200, 400, 800] {
-            *modes.entry(compare::run(&reference(), &p, k).state.privilege() as u8).or_insert(0) += 1;
+            *modes
+                .entry(compare::run(&reference(), &p, k).state.privilege() as u8)
+                .or_insert(0) += 1;
         }
     }
-    println!("{halted} halted, {insns} instructions, {traps} traps, {device} with the device, modes {modes:?}");
+    println!(
+        "{halted} halted, {insns} instructions, {traps} traps, {device} with the device, modes {modes:?}"
+    );
     assert!(halted > 50 && insns > 30_000 && device > 3 && modes.len() == 3);
 }
 
@@ -65,7 +74,10 @@ fn a_difference_is_found() {
     let p = Program::new(&bytes(3, 1200));
     let mut other = Program::new(&bytes(3, 1200));
     other.x[20] ^= 1;
-    let (a, b) = (compare::run(&reference(), &p, 20), compare::run(&reference(), &other, 20));
+    let (a, b) = (
+        compare::run(&reference(), &p, 20),
+        compare::run(&reference(), &other, 20),
+    );
     assert!(compare::differences(&a, &b).starts_with("  x20: "));
 }
 
@@ -84,4 +96,18 @@ fn most_is_compiled() {
     }
     println!("{interpreted} of {executed} interpreted, {blocks} blocks");
     assert!(interpreted * 4 < executed && blocks > 1000 || !cfg!(target_arch = "x86_64"));
+}
+
+/// A trap handler that cannot be fetched: no instruction ever completes, and still `run` comes back.
+#[test]
+fn a_budget_bounds_traps() {
+    let p = Program::new(&[]);
+    for way in compare::ways().iter().filter(|w| w.counts) {
+        let mut m = Machine::new(&way.translator, &p);
+        let mut s = m.state();
+        s.pc = 0x1000;
+        m.cpu.restore(&s.into()).unwrap();
+        assert_eq!(m.run(Some(10), Event::None), Exit::Kicked, "{}", way.name);
+        assert_eq!(m.cpu.executed(), 0);
+    }
 }

@@ -4,11 +4,23 @@ use ambidex_accel_tcg::fp::{self, Env, Flags, Format, Rounding};
 
 /// Operation, and two or three operands of 64 bits.
 pub fn fp_host(data: &[u8]) {
-    let Some((&op, rest)) = data.split_first() else { return };
-    let mut words = rest.chunks_exact(8).map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]));
+    let Some((&op, rest)) = data.split_first() else {
+        return;
+    };
+    let mut words = rest
+        .chunks_exact(8)
+        .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]));
     let [a, b, c] = [0; 3].map(|_| words.next().unwrap_or(0x3ff0_0000_0000_0000));
-    let f = if op & 1 == 0 { Format::F64 } else { Format::F32 };
-    let (a, b, c) = if f == Format::F32 { (a & 0xffff_ffff, b & 0xffff_ffff, c & 0xffff_ffff) } else { (a, b, c) };
+    let f = if op & 1 == 0 {
+        Format::F64
+    } else {
+        Format::F32
+    };
+    let (a, b, c) = if f == Format::F32 {
+        (a & 0xffff_ffff, b & 0xffff_ffff, c & 0xffff_ffff)
+    } else {
+        (a, b, c)
+    };
     let env = &mut Env::riscv(Rounding::Rne);
     let which = op >> 1 & 7;
     let got = match which {
@@ -18,7 +30,16 @@ pub fn fp_host(data: &[u8]) {
         3 => fp::div(env, f, a, b),
         4 => fp::sqrt(env, f, a),
         5 => fp::mul_add(env, f, a, b, c, false, false),
-        6 => fp::convert(env, f, if f == Format::F64 { Format::F32 } else { Format::F64 }, a),
+        6 => fp::convert(
+            env,
+            f,
+            if f == Format::F64 {
+                Format::F32
+            } else {
+                Format::F64
+            },
+            a,
+        ),
         _ => fp::round_to_integral(env, f, a, true),
     };
     let (want, to) = match f {
@@ -50,10 +71,20 @@ pub fn fp_host(data: &[u8]) {
             }
         }
     };
-    let want = if fp::is_nan(to, want) { to.canonical_nan() } else { want };
-    assert_eq!(got, want, "operation {which} in {f:?} of {a:#x} {b:#x} {c:#x}");
+    let want = if fp::is_nan(to, want) {
+        to.canonical_nan()
+    } else {
+        want
+    };
+    assert_eq!(
+        got, want,
+        "operation {which} in {f:?} of {a:#x} {b:#x} {c:#x}"
+    );
     if let Some(flags) = host::flags(which, f, a, b) {
-        assert_eq!(env.flags, flags, "flags of operation {which} in {f:?} of {a:#x} {b:#x}");
+        assert_eq!(
+            env.flags, flags,
+            "flags of operation {which} in {f:?} of {a:#x} {b:#x}"
+        );
     }
 }
 
@@ -107,7 +138,9 @@ mod host {
         };
         // Host: IE DE ZE OE UE PE from bit 0. Ours, as in RISC-V: NX UF OF DZ NV.
         let bit = |n: u32| (csr >> n & 1) as u8;
-        Some(Flags(bit(5) | bit(4) << 1 | bit(3) << 2 | bit(2) << 3 | bit(0) << 4))
+        Some(Flags(
+            bit(5) | bit(4) << 1 | bit(3) << 2 | bit(2) << 3 | bit(0) << 4,
+        ))
     }
 }
 

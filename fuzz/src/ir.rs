@@ -22,7 +22,11 @@ struct Seen {
 
 fn execute(block: &Block, state: &IrState, mem: &Window) -> Seen {
     let (mut state, mut mem, mut calls) = (state.clone(), mem.clone(), Vec::new());
-    let fp = FpSlots { fflags: FFLAGS, frm: FRM, nan: NanRule::Canonical };
+    let fp = FpSlots {
+        fflags: FFLAGS,
+        frm: FRM,
+        nan: NanRule::Canonical,
+    };
     let exit = run(block, &mut state, &mut mem, fp, &mut |h, args, state| {
         calls.push((h.0, args));
         match h.0 {
@@ -39,7 +43,12 @@ fn execute(block: &Block, state: &IrState, mem: &Window) -> Seen {
             _ => Some(args[0]),
         }
     });
-    Seen { exit, state, mem, calls }
+    Seen {
+        exit,
+        state,
+        mem,
+        calls,
+    }
 }
 
 fn builder(folding: bool, optimising: bool, slots_known: bool) -> IrBuilder {
@@ -55,27 +64,52 @@ fn builder(folding: bool, optimising: bool, slots_known: bool) -> IrBuilder {
 
 /// 48 bytes of registers and memory, the rest a block: as recorded and as simplified it must do the same.
 pub fn ir_optimiser(data: &[u8]) {
-    let Some((head, code)) = data.split_at_checked(48) else { return };
-    let mut slots: Vec<Slot> = (0..if head[0] & 1 == 0 { 3 } else { 10 }).map(Slot).collect();
+    let Some((head, code)) = data.split_at_checked(48) else {
+        return;
+    };
+    let mut slots: Vec<Slot> = (0..if head[0] & 1 == 0 { 3 } else { 10 })
+        .map(Slot)
+        .collect();
     slots.extend([Slot(159), FFLAGS, FRM]);
-    let cfg = GenConfig { pc: 0x1000, max_insns: 24, slots, mem_base: BASE, mem_size: 64, helpers: 4, fp: true, dynamic_rounding: true };
+    let cfg = GenConfig {
+        pc: 0x1000,
+        max_insns: 24,
+        slots,
+        mem_base: BASE,
+        mem_size: 64,
+        helpers: 4,
+        fp: true,
+        dynamic_rounding: true,
+    };
     let mut state = IrState::default();
     for (n, s) in state.slots.iter_mut().enumerate() {
         let at = n * 7 % 40;
         let word = u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
-        *s = constant(head[n % 48].wrapping_add(n as u8), word.rotate_left(n as u32));
+        *s = constant(
+            head[n % 48].wrapping_add(n as u8),
+            word.rotate_left(n as u32),
+        );
     }
     state.slots[65] = 0;
     state.slots[66] &= 7;
     if head[0] & 6 == 0 {
         state.reservation = Some((BASE + u64::from(head[1] & 0x38), 0));
     }
-    let mem = Window { base: BASE, bytes: head.iter().copied().cycle().take(64).collect() };
+    let mem = Window {
+        base: BASE,
+        bytes: head.iter().copied().cycle().take(64).collect(),
+    };
     let mut plain = builder(false, false, true);
     generate(&cfg, code, &mut plain);
     verify(plain.block()).unwrap_or_else(|e| panic!("{e}\n{}", plain.block()));
     let want = execute(plain.block(), &state, &mem);
-    for (folding, optimising, known) in [(false, true, true), (true, false, true), (true, true, true), (true, true, false), (false, true, false)] {
+    for (folding, optimising, known) in [
+        (false, true, true),
+        (true, false, true),
+        (true, true, true),
+        (true, true, false),
+        (false, true, false),
+    ] {
         let mut b = builder(folding, optimising, known);
         generate(&cfg, code, &mut b);
         verify(b.block()).unwrap_or_else(|e| panic!("{e}\n{}", b.block()));
@@ -85,6 +119,12 @@ pub fn ir_optimiser(data: &[u8]) {
         {
             got.exit = want.exit;
         }
-        assert_eq!(want, got, "recorded:\n{}\nsimplified:\n{}", plain.block(), b.block());
+        assert_eq!(
+            want,
+            got,
+            "recorded:\n{}\nsimplified:\n{}",
+            plain.block(),
+            b.block()
+        );
     }
 }

@@ -7,9 +7,11 @@ pub mod cpu;
 pub mod device;
 pub mod fp;
 pub mod ir;
+pub mod loader;
 pub mod memory;
 pub mod seeds;
 pub mod state;
+pub mod virtio;
 
 #[path = "../../accel-tcg/tests/riscv_diff/mod.rs"]
 pub mod riscv_diff;
@@ -39,12 +41,17 @@ macro_rules! targets {
 targets! {
     aclint = crate::device::aclint, 600;
     address_space = crate::memory::address_space, 400;
+    cfi_flash = crate::virtio::cfi_flash, 600;
     cpu_state = crate::state::cpu_state, 4096;
     device_state = crate::state::device_state, 1024;
+    elf = crate::loader::elf, 2000;
+    fdt = crate::loader::fdt, 1000;
     fp_host = crate::fp::fp_host, 25;
+    fw_cfg = crate::virtio::fw_cfg, 600;
     goldfish_rtc = crate::device::goldfish_rtc, 400;
     htif = crate::device::htif, 600;
     ir_optimiser = crate::ir::ir_optimiser, 600;
+    kernel_image = crate::loader::kernel_image, 2000;
     memory_access = crate::memory::memory_access, 400;
     plic = crate::device::plic, 600;
     register_map = crate::device::register_map, 200;
@@ -56,4 +63,11 @@ targets! {
     uart16550 = crate::device::uart16550, 600;
     uart16550_paced = crate::device::uart16550_paced, 600;
     uart16550_word = crate::device::uart16550_word, 600;
+    virtio_blk = crate::virtio::virtio_blk, 2500;
+    virtio_blk_legacy = crate::virtio::virtio_blk_legacy, 2500;
+    virtio_blk_read_only = crate::virtio::virtio_blk_read_only, 2500;
+    virtio_console = crate::virtio::virtio_console, 2500;
+    virtio_console_legacy = crate::virtio::virtio_console_legacy, 2500;
+    virtio_rng = crate::virtio::virtio_rng, 2500;
+    virtqueue = crate::virtio::virtqueue, 700;
 }

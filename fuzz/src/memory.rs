@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use ambidex_memory::{AddressSpace, Attrs, BusError, FlatRange, Gpa, MmioHandler, RamBlock, RamOptions, Region, ViewListener};
+use ambidex_memory::{
+    AddressSpace, Attrs, BusError, FlatRange, Gpa, MmioHandler, RamBlock, RamOptions, Region,
+    ViewListener,
+};
 
 use crate::riscv_diff::program::Src;
 
@@ -47,7 +50,9 @@ fn lookup(nodes: &[Node], n: usize, at: u64, fuel: &mut u32) -> Option<(usize, u
         Kind::Container(children) => {
             let mut order: Vec<_> = children.iter().enumerate().collect();
             order.sort_by_key(|(age, (_, _, priority))| std::cmp::Reverse((*priority, *age)));
-            order.into_iter().find_map(|(_, &(offset, child, _))| lookup(nodes, child, at.checked_sub(offset)?, fuel))
+            order.into_iter().find_map(|(_, &(offset, child, _))| {
+                lookup(nodes, child, at.checked_sub(offset)?, fuel)
+            })
         }
     }
 }
@@ -59,7 +64,10 @@ struct Mirror(Mutex<Vec<FlatRange>>);
 impl ViewListener for Mirror {
     fn removed(&self, range: &FlatRange) {
         let mut all = self.0.lock().expect("no panic so far");
-        let at = all.iter().position(|r| r.same(range)).expect("only known ranges are removed");
+        let at = all
+            .iter()
+            .position(|r| r.same(range))
+            .expect("only known ranges are removed");
         all.swap_remove(at);
     }
     fn added(&self, range: &FlatRange) {
@@ -74,28 +82,66 @@ pub fn address_space(data: &[u8]) {
     let space = AddressSpace::new("memory", 64);
     let mirror = Arc::new(Mirror::default());
     space.subscribe(mirror.clone());
-    let mut nodes = vec![Node { region: Region::container("0", SPACE), len: SPACE, enabled: true, kind: Kind::Container(vec![]) }];
-    space.root().add(0, &nodes[0].region, 0).expect("an empty space has room");
+    let mut nodes = vec![Node {
+        region: Region::container("0", SPACE),
+        len: SPACE,
+        enabled: true,
+        kind: Kind::Container(vec![]),
+    }];
+    space
+        .root()
+        .add(0, &nodes[0].region, 0)
+        .expect("an empty space has room");
     while !src.is_empty() && nodes.len() < 24 {
         let count = nodes.len();
         let name = format!("{count}");
         match src.below(12) {
             0..=2 => {
                 let len = 1 + u64::from(src.u8()) % 80;
-                nodes.push(Node { region: Region::mmio(&name, len, Arc::new(Echo)), len, enabled: true, kind: Kind::Leaf });
+                nodes.push(Node {
+                    region: Region::mmio(&name, len, Arc::new(Echo)),
+                    len,
+                    enabled: true,
+                    kind: Kind::Leaf,
+                });
             }
             3 => {
                 let len = 1 + u64::from(src.u8()) % 200;
-                nodes.push(Node { region: Region::container(&name, len), len, enabled: true, kind: Kind::Container(vec![]) });
+                nodes.push(Node {
+                    region: Region::container(&name, len),
+                    len,
+                    enabled: true,
+                    kind: Kind::Container(vec![]),
+                });
             }
             4 => {
-                let (n, offset, len) = (src.u8() as usize % count, u64::from(src.u8() % 100), 1 + u64::from(src.u8() % 120));
-                nodes.push(Node { region: Region::alias(&name, &nodes[n].region, offset, len), len, enabled: true, kind: Kind::Alias(n, offset) });
+                let (n, offset, len) = (
+                    src.u8() as usize % count,
+                    u64::from(src.u8() % 100),
+                    1 + u64::from(src.u8() % 120),
+                );
+                nodes.push(Node {
+                    region: Region::alias(&name, &nodes[n].region, offset, len),
+                    len,
+                    enabled: true,
+                    kind: Kind::Alias(n, offset),
+                });
             }
             5..=8 => {
-                let (p, c, offset, priority) = (src.u8() as usize % count, src.u8() as usize % count, src.u8().into(), src.below(5) as i32 - 2);
-                if nodes[p].region.add(offset, &nodes[c].region, priority).is_ok() {
-                    let Kind::Container(children) = &mut nodes[p].kind else { panic!("added to what is no container") };
+                let (p, c, offset, priority) = (
+                    src.u8() as usize % count,
+                    src.u8() as usize % count,
+                    src.u8().into(),
+                    src.below(5) as i32 - 2,
+                );
+                if nodes[p]
+                    .region
+                    .add(offset, &nodes[c].region, priority)
+                    .is_ok()
+                {
+                    let Kind::Container(children) = &mut nodes[p].kind else {
+                        panic!("added to what is no container")
+                    };
                     assert!(children.iter().all(|x| x.1 != c), "added twice");
                     children.push((offset, c, priority));
                 }
@@ -113,19 +159,35 @@ pub fn address_space(data: &[u8]) {
                 nodes[n].region.set_enabled(nodes[n].enabled);
             }
             _ => {
-                let (p, c, offset) = (src.u8() as usize % count, src.u8() as usize % count, u64::from(src.u8()));
+                let (p, c, offset) = (
+                    src.u8() as usize % count,
+                    src.u8() as usize % count,
+                    u64::from(src.u8()),
+                );
                 if nodes[p].region.move_to(&nodes[c].region, offset).is_ok() {
-                    let Kind::Container(children) = &mut nodes[p].kind else { panic!("moved in what is no container") };
-                    children.iter_mut().find(|x| x.1 == c).expect("it was there").0 = offset;
+                    let Kind::Container(children) = &mut nodes[p].kind else {
+                        panic!("moved in what is no container")
+                    };
+                    children
+                        .iter_mut()
+                        .find(|x| x.1 == c)
+                        .expect("it was there")
+                        .0 = offset;
                 }
             }
         }
     }
     let view = space.view();
-    assert!(view.ranges().windows(2).all(|p| p[0].last() < p[1].start), "ranges overlap");
+    assert!(
+        view.ranges().windows(2).all(|p| p[0].last() < p[1].start),
+        "ranges overlap"
+    );
     for at in 0..SPACE + 8 {
-        let want = lookup(&nodes, 0, at, &mut 1_000_000).map(|(n, offset)| (nodes[n].region.name().to_string(), offset));
-        let got = view.find(Gpa(at)).map(|r| (r.name.to_string(), r.offset_of(Gpa(at))));
+        let want = lookup(&nodes, 0, at, &mut 1_000_000)
+            .map(|(n, offset)| (nodes[n].region.name().to_string(), offset));
+        let got = view
+            .find(Gpa(at))
+            .map(|r| (r.name.to_string(), r.offset_of(Gpa(at))));
         assert_eq!(got, want, "at {at:#x} of\n{}", space.dump());
         let byte = space.read(Gpa(at), 1, Attrs::cpu(0));
         assert_eq!(byte.ok(), want.map(|w| w.1 & 0xff), "read at {at:#x}");
@@ -133,7 +195,10 @@ pub fn address_space(data: &[u8]) {
     let mut told = mirror.0.lock().expect("no panic so far").clone();
     told.sort_by_key(|r| r.start);
     assert_eq!(told.len(), view.ranges().len());
-    assert!(told.iter().zip(view.ranges()).all(|(a, b)| a.same(b)), "a listener knows something else");
+    assert!(
+        told.iter().zip(view.ranges()).all(|(a, b)| a.same(b)),
+        "a listener knows something else"
+    );
 }
 
 /// RAM and ROM of odd lengths side by side: accesses of all sizes against an array of bytes.
@@ -141,10 +206,18 @@ pub fn memory_access(data: &[u8]) {
     const BASE: u64 = 0x1000;
     let src = &mut Src::new(data);
     let space = AddressSpace::new("memory", 64);
-    let blocks = [0x2000u64, 0x1000].map(|len| RamBlock::new("ram", len, &RamOptions::default()).expect("a little memory"));
+    let blocks = [0x2000u64, 0x1000]
+        .map(|len| RamBlock::new("ram", len, &RamOptions::default()).expect("a little memory"));
     let rom = src.bool();
-    let second = if rom { Region::rom(Arc::clone(&blocks[1])) } else { Region::ram(Arc::clone(&blocks[1])) };
-    space.root().add(BASE, &Region::ram(Arc::clone(&blocks[0])), 0).expect("free");
+    let second = if rom {
+        Region::rom(Arc::clone(&blocks[1]))
+    } else {
+        Region::ram(Arc::clone(&blocks[1]))
+    };
+    space
+        .root()
+        .add(BASE, &Region::ram(Arc::clone(&blocks[0])), 0)
+        .expect("free");
     space.root().add(BASE + 0x2000, &second, 0).expect("free");
     let mut model = vec![0u8; 0x3000];
     while !src.is_empty() {
@@ -155,7 +228,11 @@ pub fn memory_access(data: &[u8]) {
             _ => BASE + u64::from(src.u32()) % 0x3000,
         };
         let kind = src.u8();
-        let len = if kind & 8 != 0 { u64::from(src.u8()) } else { 1 << (kind & 3) };
+        let len = if kind & 8 != 0 {
+            u64::from(src.u8())
+        } else {
+            1 << (kind & 3)
+        };
         let inside = at >= BASE && at + len <= BASE + 0x3000;
         let writable = inside && (!rom || at + len <= BASE + 0x2000);
         let range = || (at - BASE) as usize..(at - BASE + len) as usize;
@@ -163,8 +240,17 @@ pub fn memory_access(data: &[u8]) {
         let value = src.u64();
         match (kind & 4 != 0, kind & 8 != 0) {
             (false, false) => {
-                let want = inside.then(|| model[range()].iter().rev().fold(0, |v, &b| v << 8 | u64::from(b)));
-                assert_eq!(space.read(Gpa(at), len as u8, attrs).ok(), want, "read of {len} at {at:#x}");
+                let want = inside.then(|| {
+                    model[range()]
+                        .iter()
+                        .rev()
+                        .fold(0, |v, &b| v << 8 | u64::from(b))
+                });
+                assert_eq!(
+                    space.read(Gpa(at), len as u8, attrs).ok(),
+                    want,
+                    "read of {len} at {at:#x}"
+                );
             }
             (true, false) => {
                 let done = space.write(Gpa(at), len as u8, value, attrs).is_ok();
@@ -180,7 +266,12 @@ pub fn memory_access(data: &[u8]) {
                 assert!(!done || len == 0 || got == model[range()]);
             }
             (true, true) => {
-                let bytes: Vec<u8> = value.to_le_bytes().into_iter().cycle().take(len as usize).collect();
+                let bytes: Vec<u8> = value
+                    .to_le_bytes()
+                    .into_iter()
+                    .cycle()
+                    .take(len as usize)
+                    .collect();
                 let done = space.write_bytes(Gpa(at), &bytes, attrs).is_ok();
                 if writable {
                     assert!(done, "write of {len} bytes at {at:#x}");

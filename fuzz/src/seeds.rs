@@ -12,23 +12,99 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut out = Vec::new();
     devices(&mut out);
     states(&mut out);
+    files(&mut out);
+    for (n, features) in [0u32, 1 << 28, 1 << 29, 3 << 28, 2 | 1 << 29]
+        .into_iter()
+        .enumerate()
+    {
+        for target in [
+            "virtio_blk",
+            "virtio_blk_legacy",
+            "virtio_blk_read_only",
+            "virtio_rng",
+            "virtio_console",
+            "virtio_console_legacy",
+        ] {
+            out.push((
+                target,
+                format!("ready-{n}"),
+                crate::virtio::ready_input(features, n as u64 + 40),
+            ));
+        }
+    }
+    let mut queue = vec![3, 0];
+    for (addr, len, flags, next) in [
+        (0x4000u64, 16u32, 1u16, 1u16),
+        (0x5000, 512, 3, 2),
+        (0x6000, 1, 2, 0),
+        (0x1000, 48, 4, 0),
+    ] {
+        queue.extend(
+            [
+                addr.to_le_bytes().to_vec(),
+                len.to_le_bytes().to_vec(),
+                flags.to_le_bytes().to_vec(),
+                next.to_le_bytes().to_vec(),
+            ]
+            .concat(),
+        );
+    }
+    queue.extend([0; 61]);
+    queue.extend([3, 3, 0]);
+    out.push(("virtqueue", "chains".into(), queue));
     for n in 0..5u8 {
         let mut data = vec![n];
         data.extend(pseudo_random(u64::from(n) + 100, 900));
         out.push(("riscv_diff", format!("random-{n}"), data));
     }
-    let hello: Vec<u8> = [0x0000_0297u32, 0x0012_8293, 0x0002_b303, 0x3050_9073, 0x1050_0073].iter().flat_map(|w| w.to_le_bytes()).collect();
-    out.push(("riscv_run", "five-words".into(), [vec![0; 64], hello.clone()].concat()));
-    out.push(("riscv_blocks", "five-words".into(), [vec![0x0f, 0], hello].concat()));
+    let hello: Vec<u8> = [
+        0x0000_0297u32,
+        0x0012_8293,
+        0x0002_b303,
+        0x3050_9073,
+        0x1050_0073,
+    ]
+    .iter()
+    .flat_map(|w| w.to_le_bytes())
+    .collect();
+    out.push((
+        "riscv_run",
+        "five-words".into(),
+        [vec![0; 64], hello.clone()].concat(),
+    ));
+    out.push((
+        "riscv_blocks",
+        "five-words".into(),
+        [vec![0x0f, 0], hello].concat(),
+    ));
     out.push(("ir_optimiser", "random".into(), pseudo_random(7, 400)));
     out.push(("address_space", "random".into(), pseudo_random(8, 200)));
     out.push(("memory_access", "random".into(), pseudo_random(9, 200)));
     out.push(("register_map", "random".into(), pseudo_random(10, 100)));
     out.push(("riscv_decode", "random".into(), pseudo_random(11, 16)));
-    let special = [0u64, 1, 0x10_0000_0000_0000, 0x7fef_ffff_ffff_ffff, 0x7ff0_0000_0000_0001, 0x80_0000, 0x7f7f_ffff, 0x7f80_0001];
+    let special = [
+        0u64,
+        1,
+        0x10_0000_0000_0000,
+        0x7fef_ffff_ffff_ffff,
+        0x7ff0_0000_0000_0001,
+        0x80_0000,
+        0x7f7f_ffff,
+        0x7f80_0001,
+    ];
     for (n, &a) in special.iter().enumerate() {
         let b = special[(n * 3 + 1) % special.len()];
-        out.push(("fp_host", format!("special-{n}"), [vec![n as u8 * 2 + (n > 4) as u8], a.to_le_bytes().to_vec(), b.to_le_bytes().to_vec(), a.to_le_bytes().to_vec()].concat()));
+        out.push((
+            "fp_host",
+            format!("special-{n}"),
+            [
+                vec![n as u8 * 2 + (n > 4) as u8],
+                a.to_le_bytes().to_vec(),
+                b.to_le_bytes().to_vec(),
+                a.to_le_bytes().to_vec(),
+            ]
+            .concat(),
+        ));
     }
     out
 }
@@ -40,7 +116,17 @@ fn devices(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
         let w = |e: Encoder, r: u32, v: u64| e.write(0, r << shift, sizes.min, sizes, v);
         let mut e = Encoder::new();
         // FIFO with trigger 8, all interrupts, data, a twin half-way, break and loopback.
-        for (r, v) in [(3, 0x83), (0, 1), (1, 0), (3, 3), (2, 0x87), (1, 0xf), (4, 0xb), (0, 65), (0, 66)] {
+        for (r, v) in [
+            (3, 0x83),
+            (0, 1),
+            (1, 0),
+            (3, 3),
+            (2, 0x87),
+            (1, 0xf),
+            (4, 0xb),
+            (0, 65),
+            (0, 66),
+        ] {
             e = w(e, r, v);
         }
         e = e.type_in(0, b"hello, world").twin().deadline();
@@ -48,7 +134,10 @@ fn devices(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
             e = e.read(0, r << shift, sizes.min, sizes);
         }
         e = w(e, 4, 0x1f);
-        e = w(e, 0, 67).twin().deadline().read(0, 5 << shift, sizes.min, sizes);
+        e = w(e, 0, 67)
+            .twin()
+            .deadline()
+            .read(0, 5 << shift, sizes.min, sizes);
         w(e, 3, 0x43).room(0, 0).reset(ResetKind::Warm).finish()
     };
     out.push(("uart16550", "session".into(), uart(0, byte)));
@@ -111,7 +200,14 @@ fn devices(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
         .room(0, 255)
         .read(0, 0, 8, sizes);
     out.push(("htif", "requests".into(), htif.finish()));
-    out.push(("syscon", "off".into(), Encoder::new().write(0, 0, 4, AccessSizes { min: 2, max: 4 }, 0x5555).write(0, 0, 4, AccessSizes { min: 2, max: 4 }, 0x7777).finish()));
+    out.push((
+        "syscon",
+        "off".into(),
+        Encoder::new()
+            .write(0, 0, 4, AccessSizes { min: 2, max: 4 }, 0x5555)
+            .write(0, 0, 4, AccessSizes { min: 2, max: 4 }, 0x7777)
+            .finish(),
+    ));
 }
 
 fn states(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
@@ -129,4 +225,109 @@ fn states(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
         bytes.extend(crate::state::fresh(which).save_bytes().bytes);
         out.push(("device_state", format!("fresh-{which}"), bytes));
     }
+}
+
+fn files(out: &mut Vec<(&'static str, String, Vec<u8>)>) {
+    // The smallest ELF: one segment, one symbol in one table.
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(16, 0);
+    for (v, n) in [
+        (2u64, 2),
+        (243, 2),
+        (1, 4),
+        (0x8000_0000, 8),
+        (64, 8),
+        (128, 8),
+        (0, 4),
+        (64, 2),
+        (56, 2),
+        (1, 2),
+        (64, 2),
+        (3, 2),
+        (2, 2),
+    ] {
+        elf.extend(&v.to_le_bytes()[..n]);
+    }
+    for (v, n) in [
+        (1u64, 4),
+        (5, 4),
+        (0, 8),
+        (0x8000_0000, 8),
+        (0x8000_0000, 8),
+        (64, 8),
+        (128, 8),
+        (16, 8),
+    ] {
+        elf.extend(&v.to_le_bytes()[..n]);
+    }
+    elf.resize(128, 0);
+    elf.extend([0; 64]);
+    let section = |kind: u64, at: u64, len: u64, link: u64, each: u64| {
+        [
+            (0u64, 4),
+            (kind, 4),
+            (0, 8),
+            (0, 8),
+            (at, 8),
+            (len, 8),
+            (link, 4),
+            (0, 4),
+            (8, 8),
+            (each, 8),
+        ]
+        .iter()
+        .flat_map(|(v, n)| v.to_le_bytes()[..*n].to_vec())
+        .collect::<Vec<u8>>()
+    };
+    elf.extend(section(2, 320, 48, 2, 24));
+    elf.extend(section(3, 368, 8, 0, 0));
+    elf.extend([0; 24]);
+    for (v, n) in [
+        (1u64, 4),
+        (0x11, 1),
+        (0, 1),
+        (1, 2),
+        (0x8000_0010, 8),
+        (8, 8),
+    ] {
+        elf.extend(&v.to_le_bytes()[..n]);
+    }
+    elf.extend(b"\0tohost\0");
+    out.push(("elf", "small".into(), elf.clone()));
+    out.push(("kernel_image", "elf".into(), elf.clone()));
+    let mut linux = vec![0; 64];
+    linux[8..16].copy_from_slice(&0x2000u64.to_le_bytes());
+    linux[16..24].copy_from_slice(&0x1000u64.to_le_bytes());
+    linux[0x38..0x3c].copy_from_slice(b"RSC\x05");
+    out.push(("kernel_image", "linux".into(), linux.clone()));
+    // Stored, not compressed: a gzip member by hand.
+    let mut gz = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+    gz.extend((linux.len() as u16).to_le_bytes());
+    gz.extend((!(linux.len() as u16)).to_le_bytes());
+    gz.extend(&linux);
+    let crc = !linux.iter().fold(u32::MAX, |c, &b| {
+        (0..8).fold(c ^ u32::from(b), |c, _| {
+            c >> 1 ^ 0xedb8_8320 & (c & 1).wrapping_neg()
+        })
+    });
+    gz.extend(crc.to_le_bytes());
+    gz.extend((linux.len() as u32).to_le_bytes());
+    out.push(("kernel_image", "gzip".into(), gz.clone()));
+    let mut zboot = b"MZ\0\0zimg".to_vec();
+    zboot.extend(64u32.to_le_bytes());
+    zboot.extend((gz.len() as u32).to_le_bytes());
+    zboot.extend([0; 8]);
+    zboot.extend(b"gzip");
+    zboot.resize(64, 0);
+    zboot.extend(gz);
+    out.push(("kernel_image", "zboot".into(), zboot));
+    let mut tree = ambidex_machine::fdt::Fdt::default();
+    tree.root
+        .set_string("compatible", "riscv-virtio")
+        .set_cells("#address-cells", &[2]);
+    let mut chosen = ambidex_machine::fdt::Node::new("chosen");
+    chosen.set_string("bootargs", "console=ttyS0");
+    tree.root.add(chosen);
+    tree.reserved.push((0x8000_0000, 0x1000));
+    out.push(("fdt", "small".into(), tree.to_bytes()));
 }

@@ -11,7 +11,9 @@ use crate::riscv_diff::program::{Event, Program};
 
 /// CBOR of a vCPU's state: refused, or restored, run, and saved.
 pub fn cpu_state(data: &[u8]) {
-    let Ok(state) = ciborium::de::from_reader_with_recursion_limit::<CpuState, _>(data, 32) else { return };
+    let Ok(state) = ciborium::de::from_reader_with_recursion_limit::<CpuState, _>(data, 32) else {
+        return;
+    };
     let p = Program::new(&[]);
     let mut m = Machine::new(&reference(), &p);
     if let Err(e) = m.cpu.restore(&state) {
@@ -20,24 +22,36 @@ pub fn cpu_state(data: &[u8]) {
     }
     m.run(Some(200), Event::None);
     let saved = m.state();
-    m.cpu.restore(&saved.clone().into()).expect("what was saved can be restored");
+    m.cpu
+        .restore(&saved.clone().into())
+        .expect("what was saved can be restored");
     assert_eq!(m.state(), saved, "restored and saved again");
 }
 
 /// CBOR of a device's state into a device: refused, or taken, and then it is what is saved. The first byte chooses the device.
 pub fn device_state(data: &[u8]) {
-    let Some((&which, bytes)) = data.split_first() else { return };
+    let Some((&which, bytes)) = data.split_first() else {
+        return;
+    };
     let mut d = fresh(which);
     let before = d.save_bytes();
-    let saved = SavedState { version: before.version, bytes: bytes.to_vec() };
+    let saved = SavedState {
+        version: before.version,
+        bytes: bytes.to_vec(),
+    };
     match d.restore_bytes(&saved) {
         Err(e) => {
             let _ = e.to_string();
-            assert_eq!(d.save_bytes(), before, "a refused state leaves the device alone");
+            assert_eq!(
+                d.save_bytes(),
+                before,
+                "a refused state leaves the device alone"
+            );
         }
         Ok(()) => {
             let taken = d.save_bytes();
-            d.restore_bytes(&taken).expect("what was saved can be restored");
+            d.restore_bytes(&taken)
+                .expect("what was saved can be restored");
             assert_eq!(d.save_bytes(), taken);
             d.tick();
             for (n, r) in d.regions().to_vec().iter().enumerate() {

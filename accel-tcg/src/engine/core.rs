@@ -21,6 +21,8 @@ use crate::sem::Ops;
 const T0_BLOCK: usize = 32;
 /// Longest block the compiler takes, in instructions.
 const T1_BLOCK: usize = 64;
+/// Under a budget, exceptions without an instruction in between after which `run` is left.
+const BARREN: u32 = 1024;
 /// Fuel when nothing limits it.
 const UNLIMITED: i64 = i64::MAX / 2;
 
@@ -80,6 +82,8 @@ pub struct Core<G: Guest> {
     /// Instructions retired before the fuel word was last filled, and what it was filled with.
     pub(super) retired: u64,
     pub(super) filled: i64,
+    /// Exceptions taken since the instruction count last moved, and where it was.
+    barren: (u32, u64),
     pub(super) breakpoints: Vec<u64>,
     pub(super) single_step: bool,
     /// Do not stop at a breakpoint on the first instruction after a resume.
@@ -155,6 +159,7 @@ impl<G: Guest> Core<G> {
             budget: None,
             retired: 0,
             filled: 0,
+            barren: (0, 0),
             breakpoints: Vec::new(),
             single_step: false,
             resume_at: None,
@@ -680,7 +685,11 @@ impl<G: Guest> Core<G> {
                 // SAFETY: as in `ctx`; the guest is another field.
                 let regs = unsafe { &mut (*self.cell.as_ptr()).slots };
                 self.guest.take_exception(regs, e);
-                Next::Outer
+                if self.barren() {
+                    Next::Exit(Exit::Kicked)
+                } else {
+                    Next::Outer
+                }
             }
             // The helper may have moved the PC slot.
             Stop::Retry | Stop::Interpret => Next::Outer,
@@ -689,6 +698,18 @@ impl<G: Guest> Core<G> {
                 Next::Exit(exit)
             }
         }
+    }
+
+    /// Notes an exception. A CPU whose trap handler cannot even be fetched completes no instruction, so no budget would ever bring it back: true
+    /// now and then in that case.
+    fn barren(&mut self) -> bool {
+        let now = self.executed();
+        if self.budget.is_none() || self.barren.1 != now {
+            self.barren = (0, now);
+            return false;
+        }
+        self.barren.0 += 1;
+        self.barren.0 % BARREN == 0
     }
 
     /// Enters compiled code at a host address and deals with how it comes back.

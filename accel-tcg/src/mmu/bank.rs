@@ -15,12 +15,14 @@ pub const XID_BITS: u32 = 9;
 /// Log2 of the entries of the fetch TLB, which only Rust code uses.
 const FETCH_BITS: u32 = 8;
 
-/// Low bits of [`TlbEntry::tag`]: any bit set keeps compiled code out of the entry.
+/// Low bits of [`TlbEntry::tag`]: any bit set keeps compiled code out of the entry. Compiled code compares the tag with the page address and,
+/// where an access must be aligned, the low bits of the address, so no flag may lie where those are (bits 3 to 0).
 pub mod flag {
     /// Stores must be noted (page holds translated code, or is clean for somebody who logs changes).
-    pub const NOTE: u64 = 1;
+    pub const NOTE: u64 = 1 << 10;
     /// The entry is empty.
-    pub const EMPTY: u64 = 2;
+    pub const EMPTY: u64 = 1 << 11;
+    const _: () = assert!((NOTE | EMPTY) & 15 == 0);
 }
 
 /// One page of a data TLB.

@@ -77,11 +77,23 @@ pub const fn store(f3: u32, rs2: u32, rs1: u32, imm: i32) -> u32 {
 }
 pub const fn branch(f3: u32, a: u32, b: u32, off: i32) -> u32 {
     let m = off as u32;
-    (m >> 12 & 1) << 31 | (m >> 5 & 0x3f) << 25 | b << 20 | a << 15 | f3 << 12 | (m >> 1 & 15) << 8 | (m >> 11 & 1) << 7 | 0x63
+    (m >> 12 & 1) << 31
+        | (m >> 5 & 0x3f) << 25
+        | b << 20
+        | a << 15
+        | f3 << 12
+        | (m >> 1 & 15) << 8
+        | (m >> 11 & 1) << 7
+        | 0x63
 }
 pub const fn jal(rd: u32, off: i32) -> u32 {
     let m = off as u32;
-    (m >> 20 & 1) << 31 | (m >> 1 & 0x3ff) << 21 | (m >> 11 & 1) << 20 | (m >> 12 & 0xff) << 12 | rd << 7 | 0x6f
+    (m >> 20 & 1) << 31
+        | (m >> 1 & 0x3ff) << 21
+        | (m >> 11 & 1) << 20
+        | (m >> 12 & 0xff) << 12
+        | rd << 7
+        | 0x6f
 }
 pub const fn jalr(rd: u32, rs1: u32, imm: i32) -> u32 {
     i(0x67, 0, rd, rs1, imm)
@@ -102,8 +114,13 @@ pub const fn c_j(off: i32) -> u16 {
 /// `c.beqz` (or `c.bnez`) of x8 to x15, within ±256 bytes.
 pub const fn c_bz(not: bool, rs1: u32, off: i32) -> u16 {
     let m = off as u32;
-    (if not { 0xe001 } else { 0xc001 } | (m >> 8 & 1) << 12 | (m >> 3 & 3) << 10 | (rs1 & 7) << 7 | (m >> 6 & 3) << 5 | (m >> 1 & 3) << 3 | (m >> 5 & 1) << 2)
-        as u16
+    (if not { 0xe001 } else { 0xc001 }
+        | (m >> 8 & 1) << 12
+        | (m >> 3 & 3) << 10
+        | (rs1 & 7) << 7
+        | (m >> 6 & 3) << 5
+        | (m >> 1 & 3) << 3
+        | (m >> 5 & 1) << 2) as u16
 }
 /// A CSR instruction: `f3` 1 write, 2 set, 3 clear; 5 to 7 with an immediate in `rs1`.
 pub const fn csr(f3: u32, rd: u32, number: u32, rs1: u32) -> u32 {
@@ -124,7 +141,10 @@ pub struct Code {
 
 impl Code {
     pub fn new(at: u64) -> Code {
-        Code { at, halves: Vec::new() }
+        Code {
+            at,
+            halves: Vec::new(),
+        }
     }
 
     /// Offset of the next instruction.

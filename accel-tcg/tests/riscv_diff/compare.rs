@@ -21,7 +21,9 @@ pub struct Way {
 
 /// What everything is compared with.
 pub fn reference() -> Translator {
-    Translator::new().interpret_only(true).count_instructions(true)
+    Translator::new()
+        .interpret_only(true)
+        .count_instructions(true)
 }
 
 /// The configurations.
@@ -29,11 +31,34 @@ pub fn ways() -> Vec<Way> {
     let t = || Translator::new().code_bytes(1 << 20);
     let bare = ambidex_accel_tcg::jit::cpuid::HostFeatures::baseline();
     vec![
-        Way { name: "compiled, counting", translator: t().compile_after(1).count_instructions(true), counts: true },
-        Way { name: "mixed, counting", translator: t().compile_after(3).count_instructions(true), counts: true },
-        Way { name: "plain host, counting", translator: t().compile_after(1).count_instructions(true).host_features(bare), counts: true },
-        Way { name: "compiled", translator: t().compile_after(1), counts: false },
-        Way { name: "mixed", translator: t().compile_after(2), counts: false },
+        Way {
+            name: "compiled, counting",
+            translator: t().compile_after(1).count_instructions(true),
+            counts: true,
+        },
+        Way {
+            name: "mixed, counting",
+            translator: t().compile_after(3).count_instructions(true),
+            counts: true,
+        },
+        Way {
+            name: "plain host, counting",
+            translator: t()
+                .compile_after(1)
+                .count_instructions(true)
+                .host_features(bare),
+            counts: true,
+        },
+        Way {
+            name: "compiled",
+            translator: t().compile_after(1),
+            counts: false,
+        },
+        Way {
+            name: "mixed",
+            translator: t().compile_after(2),
+            counts: false,
+        },
     ]
 }
 
@@ -96,7 +121,11 @@ pub fn check(p: &Program, way: &Way, expected: &Outcome) -> Result<(), String> {
     let all = length(p);
     if way.counts {
         let got = run(&way.translator, p, all);
-        return if got == *expected { Ok(()) } else { Err(locate(p, &way.translator, all)) };
+        return if got == *expected {
+            Ok(())
+        } else {
+            Err(locate(p, &way.translator, all))
+        };
     }
     if !p.countless || expected.exit != Exit::Halt {
         return Ok(());
@@ -148,8 +177,15 @@ fn locate(p: &Program, t: &Translator, all: u64) -> String {
         }
         let s = m.state();
         let mut bytes = [0; 4];
-        let seen = m.cpu.debug().is_some_and(|d| d.read_mem(s.pc, &mut bytes).is_ok());
-        let insn = if seen { decode(u32::from_le_bytes(bytes)).disassemble(s.pc) } else { "(no memory)".into() };
+        let seen = m
+            .cpu
+            .debug()
+            .is_some_and(|d| d.read_mem(s.pc, &mut bytes).is_ok());
+        let insn = if seen {
+            decode(u32::from_le_bytes(bytes)).disassemble(s.pc)
+        } else {
+            "(no memory)".into()
+        };
         let _ = writeln!(text, "  {k:5} {:?} {:#x}  {insn}", s.privilege(), s.pc);
     }
     let (a, b) = (run(&reference(), p, bad), run(t, p, bad));

@@ -51,7 +51,13 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(src: &mut Src<'_>, entry: u64) -> Setup {
-        let paged = |src: &mut Src<'_>, asid: u64, root: u64| if src.one_in(5) { 0 } else { 8 << 60 | asid << 44 | root >> 12 };
+        let paged = |src: &mut Src<'_>, asid: u64, root: u64| {
+            if src.one_in(5) {
+                0
+            } else {
+                8 << 60 | asid << 44 | root >> 12
+            }
+        };
         Setup {
             satp: [paged(src, 2, RAM + 0x1_1000), paged(src, 1, RAM + 0x1_0000)],
             medeleg: if src.bool() { 0xb1ff } else { 0 },
@@ -68,12 +74,24 @@ impl Setup {
 
 fn save_area(c: &mut Code) {
     c.words(&[store(3, T0, T6, 0), store(3, T1, T6, 8)]);
-    c.words(&[ld(T1, T6, 24), addi(T1, T1, 1), store(3, T1, T6, 24), addi(T0, 0, LIMIT)]);
+    c.words(&[
+        ld(T1, T6, 24),
+        addi(T1, T1, 1),
+        store(3, T1, T6, 24),
+        addi(T0, 0, LIMIT),
+    ]);
 }
 
 /// Skips the instruction at the address in a CSR.
 fn skip(c: &mut Code, epc: u32) {
-    c.words(&[csrr(T1, epc), lhu(T0, T1, 0), andi(T0, T0, 3), addi(T0, T0, -3), sltiu(T0, T0, 1), slli(T0, T0, 1)]);
+    c.words(&[
+        csrr(T1, epc),
+        lhu(T0, T1, 0),
+        andi(T0, T0, 3),
+        addi(T0, T0, -3),
+        sltiu(T0, T0, 1),
+        slli(T0, T0, 1),
+    ]);
     c.words(&[addi(T0, T0, 2), add(T1, T1, T0), csrw(epc, T1)]);
 }
 
@@ -104,7 +122,11 @@ fn point(c: &mut Code) {
 fn m_handler() -> Code {
     let mut c = Code::new(M_HANDLER);
     // Loads and stores below are M-mode's own: no MPRV.
-    c.words(&[csr(1, T6, MSCRATCH, T6), lui(T6, 0x20), csr(3, 0, MSTATUS, T6)]);
+    c.words(&[
+        csr(1, T6, MSCRATCH, T6),
+        lui(T6, 0x20),
+        csr(3, 0, MSTATUS, T6),
+    ]);
     point(&mut c);
     save_area(&mut c);
     let halt = later(&mut c);
@@ -126,14 +148,32 @@ fn m_handler() -> Code {
     aim(&mut c, interrupt, |o| branch(4, T0, 0, o));
     let back = out - c.here() - 4;
     c.words(&[csrw(MIE, 0), jal(0, back)]);
-    fetch.into_iter().for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
+    fetch
+        .into_iter()
+        .for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
     c.word(csrw(MEPC, 1));
     let regime = later(&mut c);
-    call.into_iter().for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
+    call.into_iter()
+        .for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
     c.words(&[csrr(T1, MEPC), addi(T1, T1, 4), csrw(MEPC, T1)]);
-    c.words(&[andi(T1, 17, 3), slli(T1, T1, 11), lui(T0, 2), addi(T0, T0, -2048), csr(3, 0, MSTATUS, T0), csr(2, 0, MSTATUS, T1)]);
+    c.words(&[
+        andi(T1, 17, 3),
+        slli(T1, T1, 11),
+        lui(T0, 2),
+        addi(T0, T0, -2048),
+        csr(3, 0, MSTATUS, T0),
+        csr(2, 0, MSTATUS, T1),
+    ]);
     aim(&mut c, regime, |o| jal(0, o));
-    c.words(&[csrr(T0, MSTATUS), srli(T0, T0, 11), andi(T0, T0, 3), ld(T1, T6, 32), branch(0, T0, 0, 8), ld(T1, T6, 40), csrw(SATP, T1)]);
+    c.words(&[
+        csrr(T0, MSTATUS),
+        srli(T0, T0, 11),
+        andi(T0, T0, 3),
+        ld(T1, T6, 32),
+        branch(0, T0, 0, 8),
+        ld(T1, T6, 40),
+        csrw(SATP, T1),
+    ]);
     let back = out - c.here();
     c.word(jal(0, back));
     aim(&mut c, halt, |o| branch(7, T1, T0, o));
@@ -144,7 +184,11 @@ fn m_handler() -> Code {
 fn s_handler() -> Code {
     let mut c = Code::new(S_HANDLER);
     // SUM: the instruction to skip may lie on a user page.
-    c.words(&[csr(1, T6, SSCRATCH, T6), lui(T6, 0x40), csr(2, 0, SSTATUS, T6)]);
+    c.words(&[
+        csr(1, T6, SSCRATCH, T6),
+        lui(T6, 0x40),
+        csr(2, 0, SSTATUS, T6),
+    ]);
     point(&mut c);
     save_area(&mut c);
     let halt = later(&mut c);
@@ -161,7 +205,9 @@ fn s_handler() -> Code {
     aim(&mut c, interrupt, |o| branch(4, T0, 0, o));
     let back = out - c.here() - 4;
     c.words(&[csrw(SIE, 0), jal(0, back)]);
-    fetch.into_iter().for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
+    fetch
+        .into_iter()
+        .for_each(|f| aim(&mut c, f, |o| branch(0, T0, T1, o)));
     let back = out - c.here() - 4;
     c.words(&[csrw(SEPC, 1), jal(0, back)]);
     aim(&mut c, halt, |o| branch(7, T1, T0, o));
@@ -199,7 +245,8 @@ fn start(s: &Setup) -> Code {
 /// All of RAM but the program.
 pub fn build(src: &mut Src<'_>, s: &Setup) -> Vec<u8> {
     let mut ram = vec![0u8; SIZE as usize];
-    let mut put = |at: u64, bytes: &[u8]| ram[(at - RAM) as usize..][..bytes.len()].copy_from_slice(bytes);
+    let mut put =
+        |at: u64, bytes: &[u8]| ram[(at - RAM) as usize..][..bytes.len()].copy_from_slice(bytes);
     for c in [start(s), m_handler(), s_handler()] {
         put(c.at, &c.bytes());
     }
@@ -231,25 +278,34 @@ pub fn build(src: &mut Src<'_>, s: &Setup) -> Vec<u8> {
         for (table, rights) in RAM_TABLES.into_iter().zip(rights) {
             put(table + n * 8, &(pfn << 10 | rights).to_le_bytes());
         }
-        put(ALIAS_TABLE + n * 8, &(pfn << 10 | 7 | AD | if src.bool() { U } else { 0 }).to_le_bytes());
+        put(
+            ALIAS_TABLE + n * 8,
+            &(pfn << 10 | 7 | AD | if src.bool() { U } else { 0 }).to_le_bytes(),
+        );
         // Odd aliases: of data pages mostly, one of a device, one of nothing.
         let to = match n {
             7 => 0x1_0000,
             8 => 0x2_0000,
             _ => (DATA >> 12) + u64::from(src.below(4)),
         };
-        put(ALIAS_TABLE + (32 + n) * 8, &(to << 10 | data_rights(src)).to_le_bytes());
+        put(
+            ALIAS_TABLE + (32 + n) * 8,
+            &(to << 10 | data_rights(src)).to_le_bytes(),
+        );
     }
     ram
 }
 
-/// Flags of a page-table entry: usually all rights, sometimes something else, now and then something reserved.
+/// Flags of a page-table entry: usually reading and writing, sometimes something else, now and then something reserved. Never execution: data are
+/// written without a fence, after which it is open what a fetch finds.
 pub fn data_rights(src: &mut Src<'_>) -> u64 {
-    match src.below(8) {
-        0..=3 => 0xd7 | u64::from(src.below(2)) << 3,
+    const X: u64 = 8;
+    let rights = match src.below(8) {
+        0..=3 => 0xd7,
         4 => 0xc7,
         5 => 0x17,
         6 => u64::from(src.u8()) | 1,
         _ => 0xc1 | u64::from(src.below(8)) << 1 | u64::from(src.below(8)) << 61,
-    }
+    };
+    rights & !X
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use ambidex_accel_tcg::Translator;
 use ambidex_accel_tcg::guest::riscv::Riscv;
-use ambidex_cpu::{Accelerator, CpuBus, CpuModel, CpuState, Exit, Nanos, Vcpu, Vm, VmConfig, riscv};
+use ambidex_cpu::{
+    Accelerator, CpuBus, CpuModel, CpuState, Exit, Nanos, Vcpu, Vm, VmConfig, riscv,
+};
 use ambidex_memory::{AddressSpace, BusError, Gpa, RamBlock, RamOptions, Region};
 
 use super::image::SIZE;
@@ -30,7 +32,11 @@ impl CpuBus for Bus {
         let mut log = self.log.lock().unwrap();
         log.push((at.0 | 1 << 63, size, 0));
         let value = (log.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Ok(if size == 8 { value } else { value & ((1 << (8 * size)) - 1) })
+        Ok(if size == 8 {
+            value
+        } else {
+            value & ((1 << (8 * size)) - 1)
+        })
     }
     fn write(&self, _: u32, at: Gpa, size: u8, value: u64) -> Result<(), BusError> {
         if at.0 & !0xfff != DEVICE {
@@ -48,7 +54,9 @@ impl CpuBus for Bus {
 
 /// The CPU model of all programs: everything the translator has.
 pub fn model() -> riscv::Model {
-    riscv::Model::named("max").unwrap().restrict(Riscv::supported())
+    riscv::Model::named("max")
+        .unwrap()
+        .restrict(Riscv::supported())
 }
 
 pub struct Machine {
@@ -74,8 +82,16 @@ impl Machine {
         let ram = RamBlock::new("ram", SIZE, &RamOptions::default()).unwrap();
         ram.write(0, &p.ram).unwrap();
         let space = AddressSpace::new("bare", 64);
-        space.root().add(RAM, &Region::ram(Arc::clone(&ram)), 0).unwrap();
-        let vm = t.create_vm(&VmConfig::new(CpuModel::Riscv64(model())), Arc::clone(&space)).unwrap();
+        space
+            .root()
+            .add(RAM, &Region::ram(Arc::clone(&ram)), 0)
+            .unwrap();
+        let vm = t
+            .create_vm(
+                &VmConfig::new(CpuModel::Riscv64(model())),
+                Arc::clone(&space),
+            )
+            .unwrap();
         let mut cpu = vm.create_vcpu(0).unwrap();
         let mut s = riscv::State::new(model(), 0, RAM);
         s.x = p.x;
@@ -84,7 +100,12 @@ impl Machine {
         cpu.restore(&s.into()).unwrap();
         let bus = Bus::default();
         bus.clock.store(1 << 20, Ordering::Relaxed);
-        Machine { ram, bus, cpu, _vm: vm }
+        Machine {
+            ram,
+            bus,
+            cpu,
+            _vm: vm,
+        }
     }
 
     /// Runs for so many instructions (without end, if `None`), after the event.
@@ -97,13 +118,14 @@ impl Machine {
             Event::Pin(n, level) => self.cpu.pins().set(n, level),
         }
         self.cpu.set_budget(insns);
-        // Pins and mail may make it return early.
-        loop {
+        // It returns early once in a while when nothing but exceptions happens.
+        for _ in 0..3 {
             match self.cpu.run(&self.bus).unwrap() {
                 Exit::Kicked => {}
                 exit => return exit,
             }
         }
+        Exit::Kicked
     }
 
     pub fn state(&mut self) -> riscv::State {
@@ -116,6 +138,12 @@ impl Machine {
     pub fn outcome(&mut self, exit: Exit) -> Outcome {
         let mut ram = vec![0; SIZE as usize];
         self.ram.read(0, &mut ram).unwrap();
-        Outcome { exit, state: self.state(), executed: self.cpu.executed(), ram, log: self.bus.log.lock().unwrap().clone() }
+        Outcome {
+            exit,
+            state: self.state(),
+            executed: self.cpu.executed(),
+            ram,
+            log: self.bus.log.lock().unwrap().clone(),
+        }
     }
 }

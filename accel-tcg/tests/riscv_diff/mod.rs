@@ -4,7 +4,10 @@
 //! structured pieces (loops, calls, mode changes, code that rewrites itself). [`compare`] runs it in the interpreter and under another
 //! configuration of the translator, stops both after the same numbers of instructions, and compares everything software can see.
 //! The fuzz targets include this module by path.
-#![allow(dead_code, reason = "the tests and the fuzz targets each use their part")]
+#![allow(
+    dead_code,
+    reason = "the tests and the fuzz targets each use their part"
+)]
 
 pub mod asm;
 pub mod compare;

@@ -104,7 +104,9 @@ fn integer(src: &mut Src<'_>) -> u64 {
     match src.below(4) {
         0 => src.pick(&INTERESTING),
         1 => src.u8() as i8 as u64,
-        2 => 1u64.rotate_left(src.below(64)).wrapping_sub(src.u8().into()),
+        2 => 1u64
+            .rotate_left(src.below(64))
+            .wrapping_sub(src.u8().into()),
         _ => src.u64(),
     }
 }
@@ -148,7 +150,9 @@ fn any_float(src: &mut Src<'_>) -> u64 {
 fn plain_word(src: &mut Src<'_>) -> u32 {
     for _ in 0..8 {
         let w = arbitrary(src.u32(), src.u32());
-        if let Some(w) = tame(src, w).filter(|&w| length(w) == 4 && !accesses_memory(w) && w & 0x7f != 0x73 && w & 0x7f != 0x0f) {
+        if let Some(w) = tame(src, w).filter(|&w| {
+            length(w) == 4 && !accesses_memory(w) && w & 0x7f != 0x73 && w & 0x7f != 0x0f
+        }) {
             return w;
         }
     }
@@ -162,8 +166,28 @@ fn accesses_memory(w: u32) -> bool {
         && row(w).is_some_and(|r| {
             matches!(
                 r.format,
-                Load | Store | FLoad | FStore | Lr | Amo | Mem | Clw | Cld | Csw | Csd | Clb | Clh | Csb | Csh | Cfld | Cfsd | Clwsp | Cldsp | Cfldsp
-                    | Cswsp | Csdsp | Cfsdsp
+                Load | Store
+                    | FLoad
+                    | FStore
+                    | Lr
+                    | Amo
+                    | Mem
+                    | Clw
+                    | Cld
+                    | Csw
+                    | Csd
+                    | Clb
+                    | Clh
+                    | Csb
+                    | Csh
+                    | Cfld
+                    | Cfsd
+                    | Clwsp
+                    | Cldsp
+                    | Cfldsp
+                    | Cswsp
+                    | Csdsp
+                    | Cfsdsp
             )
         })
 }
@@ -172,7 +196,26 @@ fn accesses_memory(w: u32) -> bool {
 fn tame(src: &mut Src<'_>, w: u32) -> Option<u32> {
     use Op::*;
     let i = decode(w);
-    if matches!(i.op, Jal | Jalr | Beq | Bne | Blt | Bge | Bltu | Bgeu | Mret | Sret | Wfi | Csrrw | Csrrs | Csrrc | Csrrwi | Csrrsi | Csrrci | Illegal) {
+    if matches!(
+        i.op,
+        Jal | Jalr
+            | Beq
+            | Bne
+            | Blt
+            | Bge
+            | Bltu
+            | Bgeu
+            | Mret
+            | Sret
+            | Wfi
+            | Csrrw
+            | Csrrs
+            | Csrrc
+            | Csrrwi
+            | Csrrsi
+            | Csrrci
+            | Illegal
+    ) {
         return None;
     }
     let memory = accesses_memory(w);
@@ -188,11 +231,24 @@ fn tame(src: &mut Src<'_>, w: u32) -> Option<u32> {
         return (float || !RESERVED.contains(&i.rd.into()) || i.rd == 0).then_some(w);
     }
     if memory {
-        let base = if src.one_in(24) { ODD } else { src.pick(&BASES) };
+        let base = if src.one_in(24) {
+            ODD
+        } else {
+            src.pick(&BASES)
+        };
         // The odd base never holds an address of code: without a fence the effect of a store there is open.
         w = w & !(31 << 15) | base << 15;
     }
-    let writes = !matches!(format, Format::Store | Format::FStore | Format::Fence | Format::Ss | Format::Mem | Format::Prefetch | Format::None);
+    let writes = !matches!(
+        format,
+        Format::Store
+            | Format::FStore
+            | Format::Fence
+            | Format::Ss
+            | Format::Mem
+            | Format::Prefetch
+            | Format::None
+    );
     let rd = u32::from(i.rd);
     if writes && (RESERVED.contains(&rd) || i.op == AmocasQ && RESERVED.contains(&(rd | 1))) {
         w = w & !(31 << 7) | src.pick(&[10, 12, 14, 16, 20, 22]) << 7;
@@ -211,8 +267,9 @@ struct Gen<'s, 'd> {
 
 /// CSRs that may be accessed at random, with any value.
 const FREE: &[u32] = &[
-    1, 2, 3, 1, 2, 3, SSCRATCH, SEPC, SCAUSE, 0x143, MSCRATCH, MEPC, MCAUSE, 0x343, SIE, 0x144, MIE, 0x344, MIDELEG, 0x301, MENVCFG, 0x10a, 0x106,
-    MCOUNTEREN, 0x320, 0xc01, 0x14d, 0xf11, 0xf12, 0xf13, 0xf14, 0x5a8, 0x7a0, 0x30c, 0x10c, 0xda0, 0x3a1, 0x3b9, 0x747,
+    1, 2, 3, 1, 2, 3, SSCRATCH, SEPC, SCAUSE, 0x143, MSCRATCH, MEPC, MCAUSE, 0x343, SIE, 0x144,
+    MIE, 0x344, MIDELEG, 0x301, MENVCFG, 0x10a, 0x106, MCOUNTEREN, 0x320, 0xc01, 0x14d, 0xf11,
+    0xf12, 0xf13, 0xf14, 0x5a8, 0x7a0, 0x30c, 0x10c, 0xda0, 0x3a1, 0x3b9, 0x747,
 ];
 /// Those with counters.
 const COUNTERS: &[u32] = &[0xc00, 0xc02, 0xc03, 0xb00, 0xb02, 0xb03, 0x323];
@@ -222,7 +279,11 @@ impl Gen<'_, '_> {
         for _ in 0..4 {
             let w = arbitrary(self.src.u32(), self.src.u32());
             if let Some(w) = tame(self.src, w) {
-                if length(w) == 2 { self.c.half(w as u16) } else { self.c.word(w) }
+                if length(w) == 2 {
+                    self.c.half(w as u16)
+                } else {
+                    self.c.word(w)
+                }
                 return;
             }
         }
@@ -251,7 +312,21 @@ impl Gen<'_, '_> {
     }
 
     fn odd(&mut self) {
-        let weird = [0, 7, DEVICE, DEVICE + 4, DEVICE + 0xff9, 0x2000_0000, RAM + 0x10_0000, u64::MAX - 3, 1 << 63, 1 << 38, ALIAS + 0x2_7000, ALIAS + 0x2_8000];
+        let weird = [
+            0,
+            2,
+            7,
+            DEVICE,
+            DEVICE + 4,
+            DEVICE + 0xff9,
+            0x2000_0000,
+            RAM + 0x10_0000,
+            u64::MAX - 3,
+            1 << 63,
+            1 << 38,
+            ALIAS + 0x2_7000,
+            ALIAS + 0x2_8000,
+        ];
         let value = self.src.pick(&weird);
         self.c.li(ODD, value);
         let f3 = self.src.below(4);
@@ -263,12 +338,18 @@ impl Gen<'_, '_> {
     }
 
     fn csr(&mut self) {
-        let list = if !self.countless && self.src.one_in(3) { COUNTERS } else { FREE };
+        let list = if !self.countless && self.src.one_in(3) {
+            COUNTERS
+        } else {
+            FREE
+        };
         let number = self.src.pick(list);
         let rd = self.src.pick(&[0, 10, 11, 5, 16, 28]);
         let kind = 1 + self.src.below(3);
         match self.src.below(4) {
-            0 => self.c.word(csr(kind + 4, rd, number, self.src.u8() as u32 & 31)),
+            0 => self
+                .c
+                .word(csr(kind + 4, rd, number, self.src.u8() as u32 & 31)),
             1 => self.c.word(csrr(rd, number)),
             2 => {
                 let v = integer(self.src);
@@ -284,12 +365,29 @@ impl Gen<'_, '_> {
 
     /// Status bits that programs may play with: not TVM, which would keep a fence from happening.
     fn status(&mut self) {
-        let bits = [1 << 1, 1 << 3, 1 << 5, 1 << 7, 1 << 8, 3 << 11, 1 << 11, 1 << 13, 1 << 14, 3 << 13, 1 << 17, 1 << 18, 1 << 19, 1 << 21, 1 << 22];
+        let bits = [
+            1 << 1,
+            1 << 3,
+            1 << 5,
+            1 << 7,
+            1 << 8,
+            3 << 11,
+            1 << 11,
+            1 << 13,
+            1 << 14,
+            3 << 13,
+            1 << 17,
+            1 << 18,
+            1 << 19,
+            1 << 21,
+            1 << 22,
+        ];
         let bits = self.src.pick(&bits) | self.src.pick(&bits);
         self.c.li(TMP, bits);
         let number = self.src.pick(&[MSTATUS, SSTATUS]);
         let kind = 2 + self.src.below(2);
-        self.c.word(csr(kind, self.src.pick(&[0, 0, 12]), number, TMP));
+        self.c
+            .word(csr(kind, self.src.pick(&[0, 0, 12]), number, TMP));
     }
 
     /// `ecall`, which goes on in the mode that a7 names.
@@ -301,7 +399,8 @@ impl Gen<'_, '_> {
     /// A return from a trap that goes on behind itself.
     fn xret(&mut self) {
         let (epc, ret) = self.src.pick(&[(MEPC, MRET), (SEPC, SRET)]);
-        self.c.words(&[auipc(TMP, 0), addi(TMP, TMP, 16), csrw(epc, TMP), ret]);
+        self.c
+            .words(&[auipc(TMP, 0), addi(TMP, TMP, 16), csrw(epc, TMP), ret]);
     }
 
     fn call(&mut self) {
@@ -315,7 +414,8 @@ impl Gen<'_, '_> {
         } else {
             let high = (off as u32).wrapping_add(0x800) >> 12;
             let low = off - (high << 12) as i32;
-            self.c.words(&[auipc(TMP, high & 0xfffff), jalr(RA, TMP, low)]);
+            self.c
+                .words(&[auipc(TMP, high & 0xfffff), jalr(RA, TMP, low)]);
         }
     }
 
@@ -323,7 +423,14 @@ impl Gen<'_, '_> {
     fn select(&mut self) {
         let by = self.src.pick(&[5, 10, 11, 12, 16, 20]);
         let link = self.src.pick(&[0, 0, 5]);
-        self.c.words(&[auipc(TMP, 0), andi(TMP2, by, 4), add(TMP, TMP, TMP2), jalr(link, TMP, 16), jal(0, 8), NOP]);
+        self.c.words(&[
+            auipc(TMP, 0),
+            andi(TMP2, by, 4),
+            add(TMP, TMP, TMP2),
+            jalr(link, TMP, 16),
+            jal(0, 8),
+            NOP,
+        ]);
     }
 
     fn wild_jump(&mut self) {
@@ -383,7 +490,11 @@ impl Gen<'_, '_> {
         self.c.li(TMP2, u64::from(one ^ other));
         let load = self.c.here();
         self.c.words(&[NOP, xor(28, 28, TMP2), NOP, FENCE_I]);
-        let gap = if self.src.one_in(3) { self.src.below(20) * 2 } else { 0 };
+        let gap = if self.src.one_in(3) {
+            self.src.below(20) * 2
+        } else {
+            0
+        };
         for _ in 0..gap / 2 {
             self.c.half(0x0001);
         }
@@ -397,9 +508,19 @@ impl Gen<'_, '_> {
     fn remap(&mut self) {
         let page = self.src.below(4);
         let rights = image::data_rights(self.src);
-        let pfn = (DATA >> 12) + u64::from(if self.src.one_in(4) { self.src.below(4) } else { page });
+        let pfn = (DATA >> 12)
+            + u64::from(if self.src.one_in(4) {
+                self.src.below(4)
+            } else {
+                page
+            });
         let n = (DATA - RAM >> 12) + u64::from(page);
-        let (table, entry) = self.src.pick(&[(RAM_TABLES[0], n), (RAM_TABLES[1], n), (ALIAS_TABLE, n), (ALIAS_TABLE, 32 + n)]);
+        let (table, entry) = self.src.pick(&[
+            (RAM_TABLES[0], n),
+            (RAM_TABLES[1], n),
+            (ALIAS_TABLE, n),
+            (ALIAS_TABLE, 32 + n),
+        ]);
         self.c.li(TMP, table + entry * 8);
         self.c.li(TMP2, pfn << 10 | rights);
         self.c.word(store(3, TMP2, TMP, 0));
@@ -444,7 +565,9 @@ impl Gen<'_, '_> {
                 240..=247 => self.repeat(depth),
                 248..=252 => self.rewrite(),
                 253..=254 => self.remap(),
-                _ => self.c.word(self.src.pick(&[EBREAK, FENCE_I, 0, u32::MAX, ECALL])),
+                _ => self
+                    .c
+                    .word(self.src.pick(&[EBREAK, FENCE_I, 0, u32::MAX, ECALL])),
             }
         }
     }
@@ -457,15 +580,21 @@ impl Program {
         let src = &mut src;
         let countless = src.bool();
         let mut x = [0; 32];
-        x.iter_mut().skip(1).for_each(|r| *r = if src.bool() { integer(src) } else { 0 });
+        x.iter_mut()
+            .skip(1)
+            .for_each(|r| *r = if src.bool() { integer(src) } else { 0 });
         x[2] = DATA + 0x1800;
         x[8] = DATA + 0x2000;
         x[9] = DATA + 0xff8;
         x[LOOP as usize] = 0;
         x[ODD as usize] = 0;
         let mut f = [0; 32];
-        f.iter_mut().for_each(|r| *r = if src.below(4) != 0 { any_float(src) } else { 0 });
-        let fcsr = Fcsr { fflags: src.u8() & 31, frm: if src.bool() { src.u8() & 7 } else { 0 } };
+        f.iter_mut()
+            .for_each(|r| *r = if src.below(4) != 0 { any_float(src) } else { 0 });
+        let fcsr = Fcsr {
+            fflags: src.u8() & 31,
+            frm: if src.bool() { src.u8() & 7 } else { 0 },
+        };
         let start = FUNCTIONS + 0x1000 + u64::from(src.u8()) * 2 - 256;
         let setup = Setup::new(src, start);
         let mut ram = image::build(src, &setup);
@@ -487,12 +616,23 @@ impl Program {
         }
         slices.push((6000, Event::None));
 
-        let mut g = Gen { src, c: Code::new(FUNCTIONS), functions: vec![], countless, in_function: true, looping: false };
+        let mut g = Gen {
+            src,
+            c: Code::new(FUNCTIONS),
+            functions: vec![],
+            countless,
+            in_function: true,
+            looping: false,
+        };
         for _ in 0..g.src.below(4) {
             g.functions.push(g.c.pc());
             let n = g.src.below(6);
             g.ops(n, 0);
-            if g.src.bool() { g.c.half(0x8082) } else { g.c.word(jalr(0, RA, 0)) }
+            if g.src.bool() {
+                g.c.half(0x8082)
+            } else {
+                g.c.word(jalr(0, RA, 0))
+            }
         }
         let functions = g.c.bytes();
         g.c = Code::new(start);
@@ -502,6 +642,13 @@ impl Program {
         let main = g.c.bytes();
         ram[(FUNCTIONS - RAM) as usize..][..functions.len()].copy_from_slice(&functions);
         ram[(start - RAM) as usize..][..main.len()].copy_from_slice(&main);
-        Program { ram, x, f, fcsr, slices, countless }
+        Program {
+            ram,
+            x,
+            f,
+            fcsr,
+            slices,
+            countless,
+        }
     }
 }

@@ -25,7 +25,10 @@ impl Random {
         (self.next() % n.max(1) as u64) as usize
     }
     fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).take(n).collect()
+        (0..n.div_ceil(8))
+            .flat_map(|_| self.next().to_le_bytes())
+            .take(n)
+            .collect()
     }
 }
 
@@ -35,7 +38,12 @@ fn home() -> PathBuf {
 
 /// The files of a folder, in order of their names.
 fn files(dir: &Path) -> Vec<Vec<u8>> {
-    let mut names: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_file()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.is_file())
+        .collect();
     names.sort();
     names.iter().filter_map(|p| std::fs::read(p).ok()).collect()
 }
@@ -82,7 +90,9 @@ struct Limit {
 }
 
 fn save(target: &Target, data: &[u8]) -> PathBuf {
-    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     let dir = home().join("artifacts").join(target.name);
     let path = dir.join(format!("smoke-{hash:016x}"));
     if let Err(e) = std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, data)) {
@@ -95,29 +105,52 @@ fn save(target: &Target, data: &[u8]) -> PathBuf {
 fn run(target: &Target, limit: &Limit, seed: u64) -> bool {
     let mut seeds = files(&home().join("seeds").join(target.name));
     seeds.extend(files(&home().join("corpus").join(target.name)));
-    let mut random = Random(seed ^ target.name.bytes().fold(0, |h, b| h << 5 ^ h >> 59 ^ u64::from(b)));
+    let mut random = Random(
+        seed ^ target
+            .name
+            .bytes()
+            .fold(0, |h, b| h << 5 ^ h >> 59 ^ u64::from(b)),
+    );
     let start = Instant::now();
     let mut done = 0u64;
     while done < seeds.len() as u64 || done < limit.inputs && start.elapsed() < limit.time {
-        let data = seeds.get(done as usize).cloned().unwrap_or_else(|| input(&mut random, &seeds, target.max_len));
+        let data = seeds
+            .get(done as usize)
+            .cloned()
+            .unwrap_or_else(|| input(&mut random, &seeds, target.max_len));
         done += 1;
         if catch_unwind(AssertUnwindSafe(|| (target.run)(&data))).is_err() {
-            println!("{:16} FAILED after {done} inputs: {}", target.name, save(target, &data).display());
+            println!(
+                "{:16} FAILED after {done} inputs: {}",
+                target.name,
+                save(target, &data).display()
+            );
             return false;
         }
     }
-    println!("{:16} {done} inputs in {:.1} s, {} seeds", target.name, start.elapsed().as_secs_f64(), seeds.len());
+    println!(
+        "{:16} {done} inputs in {:.1} s, {} seeds",
+        target.name,
+        start.elapsed().as_secs_f64(),
+        seeds.len()
+    );
     true
 }
 
 fn usage(wrong: &str) -> ExitCode {
     let names: Vec<_> = TARGETS.iter().map(|t| t.name).collect();
-    eprintln!("{wrong}\nusage: smoke [--seconds N | --inputs M] [--seed N] [--write-seeds] [TARGET | FILE ...]\ntargets: {}", names.join(" "));
+    eprintln!(
+        "{wrong}\nusage: smoke [--seconds N | --inputs M] [--seed N] [--write-seeds] [TARGET | FILE ...]\ntargets: {}",
+        names.join(" ")
+    );
     ExitCode::from(2)
 }
 
 fn main() -> ExitCode {
-    let mut limit = Limit { time: Duration::from_secs(2), inputs: u64::MAX };
+    let mut limit = Limit {
+        time: Duration::from_secs(2),
+        inputs: u64::MAX,
+    };
     let mut seed = 0;
     let mut chosen = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -125,14 +158,18 @@ fn main() -> ExitCode {
         if arg == "--write-seeds" {
             for (target, name, data) in seeds::all() {
                 let dir = home().join("seeds").join(target);
-                if let Err(e) = std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(dir.join(&name), data)) {
+                if let Err(e) = std::fs::create_dir_all(&dir)
+                    .and_then(|()| std::fs::write(dir.join(&name), data))
+                {
                     return usage(&format!("seed {target}/{name} cannot be written: {e}"));
                 }
             }
             return ExitCode::SUCCESS;
         }
         if arg.starts_with("--") {
-            let Some(n) = args.next().and_then(|v| v.parse::<u64>().ok()) else { return usage(&format!("{arg} needs a number")) };
+            let Some(n) = args.next().and_then(|v| v.parse::<u64>().ok()) else {
+                return usage(&format!("{arg} needs a number"));
+            };
             match arg.as_str() {
                 "--seconds" => limit.time = Duration::from_secs(n),
                 "--inputs" => (limit.inputs, limit.time) = (n, Duration::MAX),
@@ -146,9 +183,17 @@ fn main() -> ExitCode {
             continue;
         }
         let path = Path::new(&arg);
-        let folder = path.parent().and_then(Path::file_name).and_then(|n| n.to_str());
-        let (Ok(data), Some(t)) = (std::fs::read(path), TARGETS.iter().find(|t| Some(t.name) == folder)) else {
-            return usage(&format!("{arg} is neither a target nor an input in a folder named after one"));
+        let folder = path
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|n| n.to_str());
+        let (Ok(data), Some(t)) = (
+            std::fs::read(path),
+            TARGETS.iter().find(|t| Some(t.name) == folder),
+        ) else {
+            return usage(&format!(
+                "{arg} is neither a target nor an input in a folder named after one"
+            ));
         };
         (t.run)(&data);
         println!("{:16} {arg}: nothing found", t.name);
@@ -158,5 +203,9 @@ fn main() -> ExitCode {
         chosen = TARGETS.to_vec();
     }
     // One finding ends the run: the rest would be hidden behind its output.
-    if chosen.iter().all(|t| run(t, &limit, seed)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if chosen.iter().all(|t| run(t, &limit, seed)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
