@@ -326,14 +326,14 @@ impl Device for Plic {
     }
 
     fn read(&mut self, _region: usize, offset: u64, size: u8) -> u64 {
-        if size != 4 || offset % 4 != 0 {
+        if size != 4 || !offset.is_multiple_of(4) {
             return 0;
         }
         self.inputs.lock().read(offset).into()
     }
 
     fn write(&mut self, _region: usize, offset: u64, size: u8, value: u64) -> Action {
-        if size == 4 && offset % 4 == 0 {
+        if size == 4 && offset.is_multiple_of(4) {
             self.inputs.lock().write(offset, value as u32);
         }
         Action::None

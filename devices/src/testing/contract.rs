@@ -98,7 +98,7 @@ fn any_access(d: &mut impl Device, wires: &TestWires, host: &TestHost) {
             for size in [1u8, 2, 4, 8] {
                 wires.memory.set_budget(Some(host.budget()));
                 let legal = r.sizes.allows(size)
-                    && at % u64::from(size) == 0
+                    && at.is_multiple_of(u64::from(size))
                     && at + u64::from(size) <= r.len;
                 let v = d.read(index, at, size);
                 assert!(
@@ -134,7 +134,7 @@ fn scribble(d: &mut impl Device, wires: &TestWires, host: &TestHost, pattern: u6
             for size in r
                 .sizes
                 .iter()
-                .filter(|s| at % u64::from(*s) == 0 && at + u64::from(*s) <= r.len)
+                .filter(|s| at.is_multiple_of(u64::from(*s)) && at + u64::from(*s) <= r.len)
             {
                 wires.memory.set_budget(Some(host.budget()));
                 let value = if size == 8 {

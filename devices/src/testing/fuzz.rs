@@ -149,7 +149,11 @@ pub fn pseudo_random(seed: u64, len: usize) -> Vec<u8> {
     // A quarter of the input answers DMA, in every other input; seldom does DMA fail altogether.
     if let Some(head) = out.first_chunk_mut::<3>() {
         head[0] = u8::from(seed % 16 == 15);
-        let pool = if seed % 2 == 0 { len as u16 / 4 } else { 0 };
+        let pool = if seed.is_multiple_of(2) {
+            len as u16 / 4
+        } else {
+            0
+        };
         head[1..].copy_from_slice(&pool.to_le_bytes());
     }
     out
@@ -359,7 +363,7 @@ impl<'a, D: DynDevice, M: Fn(Wiring, &TestHost) -> D> Run<'a, D, M> {
                 let by = self.input.uint(2).ok_or(End::Input)?;
                 self.pass(by)?;
             }
-            185..=209 => self.to_deadline()?,
+            185..=209 => self.jump_to_deadline()?,
             210..=217 => {
                 let by = self.input.uint(4).ok_or(End::Input)? << 10;
                 self.pass(by)?;
@@ -475,7 +479,7 @@ impl<'a, D: DynDevice, M: Fn(Wiring, &TestHost) -> D> Run<'a, D, M> {
         Ok(())
     }
 
-    fn to_deadline(&mut self) -> Result<(), End> {
+    fn jump_to_deadline(&mut self) -> Result<(), End> {
         if let Some(at) = self.first.device.deadline() {
             self.first.wires.clock.advance_to(at);
         }
@@ -564,8 +568,9 @@ impl<'a, D: DynDevice, M: Fn(Wiring, &TestHost) -> D> Run<'a, D, M> {
             for write in [false, true] {
                 for (index, r) in regions.iter().enumerate() {
                     let size = r.sizes.min;
-                    let fits =
-                        |at: &u64| at % u64::from(size) == 0 && at + u64::from(size) <= r.len;
+                    let fits = |at: &u64| {
+                        at.is_multiple_of(u64::from(size)) && at + u64::from(size) <= r.len
+                    };
                     for at in (0..64).chain(hot.iter().copied()).filter(fits) {
                         spare.act(|s| {
                             if write {
