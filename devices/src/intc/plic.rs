@@ -560,6 +560,20 @@ mod tests {
             p
         };
         contract::check_with(make);
-        assert_eq!(fuzz::blind(400, 400, make), Ok(()));
+        assert_eq!(fuzz::blind(1000, 400, make), Ok(()));
+        // Claimed, restored, completed while the level is still high.
+        let word = AccessSizes::WORD32;
+        let seed = fuzz::Encoder::new()
+            .write(0, 0x2000, 4, word, u64::from(u32::MAX))
+            .write(0, 0x14, 4, word, 3)
+            .irq(5, true)
+            .twin()
+            .read(0, 0x20_0004, 4, word)
+            .twin()
+            .irq(5, true)
+            .read(0, 0x20_0004, 4, word)
+            .write(0, 0x20_0004, 4, word, 5)
+            .read(0, 0x20_0004, 4, word);
+        assert_eq!(fuzz::run_with(&seed.finish(), make), Ok(()));
     }
 }

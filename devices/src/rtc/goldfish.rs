@@ -248,10 +248,19 @@ mod tests {
 
     #[test]
     fn contract_and_fuzz() {
-        contract::check_with(|w, h| GoldfishRtc::new(w, h.wall.wall_clock()));
-        assert_eq!(
-            fuzz::blind(400, 400, |w, h| GoldfishRtc::new(w, h.wall.wall_clock())),
-            Ok(())
-        );
+        let make = |w, h: &crate::testing::TestHost| {
+            h.hot(&[0, 4, 8, 0xc, 0x10, 0x14, 0x18, 0x1c]);
+            GoldfishRtc::new(w, h.wall.wall_clock())
+        };
+        contract::check_with(make);
+        assert_eq!(fuzz::blind(1000, 400, make), Ok(()));
+        // The latched half of the time is state.
+        let word = AccessSizes::WORD32;
+        let seed = fuzz::Encoder::new()
+            .read(0, 0, 4, word)
+            .twin()
+            .read(0, 4, 4, word)
+            .finish();
+        assert_eq!(fuzz::run_with(&seed, make), Ok(()));
     }
 }
