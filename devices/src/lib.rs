@@ -5,7 +5,7 @@
 //! and knows no hypervisor. Time is pulled: a device publishes a [`Device::deadline`] and is told to
 //! [`Device::tick`]. Effects on the whole board are returned as an [`Action`].
 //!
-//! Back ends ([`char`], [`block`]) own the threads and talk to devices through [`char::CharBackend`] and
+//! Back ends ([`char`](mod@char), [`block`]) own the threads and talk to devices through [`char::CharBackend`] and
 //! [`block::BlockBackend`].
 //!
 //! Every device that is also [`Snapshot`] is a [`DynDevice`] and can be put through the contract tests and the fuzz
@@ -52,3 +52,8 @@ pub use dma::{BusError, Dma, DmaTarget, Gpa, StreamId};
 pub use irq::{IrqLine, IrqTarget, MsiMessage, MsiSink, MsiTarget};
 pub use snapshot::{DynDevice, RestoreError, SavedState, Snapshot};
 pub use wiring::{Notifier, NotifyTarget, TestWires, Wiring};
+
+/// The examples of the README, so that they are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

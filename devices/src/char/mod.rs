@@ -1,9 +1,18 @@
 //! Character back ends: where the bytes of serial ports and consoles come from and go to.
 //!
-//! A back end owns its threads. A reader thread puts input into a bounded ring, waits while that is full (so
+//! A back end owns its threads. A reader thread puts input into a bounded [`ring::Ring`], waits while that is full (so
 //! nothing is lost), and notifies the device.
 
 use crate::Notifier;
+
+pub mod file;
+pub mod memory;
+pub mod null;
+pub mod pty;
+pub mod ring;
+pub mod socket;
+pub mod stdio;
+pub mod stream;
 
 /// A source and sink of bytes, polled by a device and announcing progress through a [`Notifier`].
 pub trait CharBackend: Send {

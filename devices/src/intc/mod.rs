@@ -1,1 +1,5 @@
 //! Interrupt controllers.
+
+pub mod plic;
+
+pub use plic::{Plic, PlicConfig, PlicInputs};

@@ -1,1 +1,5 @@
 //! Real-time clocks.
+
+pub mod goldfish;
+
+pub use goldfish::GoldfishRtc;

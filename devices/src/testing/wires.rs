@@ -131,14 +131,15 @@ const CHUNK: u64 = 64;
 pub struct TestMemory(Mutex<MemoryState>);
 
 #[derive(Clone)]
-pub(crate) struct MemoryState {
+struct MemoryState {
+    deny: bool,
     chunks: BTreeMap<u64, [u8; CHUNK as usize]>,
     pool: Vec<u8>,
     pool_at: usize,
     writes: Vec<(u64, Vec<u8>)>,
     bytes_left: u64,
     limited: bool,
-    pub(crate) over_budget: bool,
+    over_budget: bool,
     after_budget: u32,
 }
 
@@ -151,13 +152,14 @@ pub(crate) const RUNAWAY: &str = "device goes on with DMA after its budget is us
 
 impl Default for TestMemory {
     fn default() -> Self {
-        Self::from_state(MemoryState::new(Vec::new()))
+        Self::with_pool(Vec::new(), false)
     }
 }
 
 impl MemoryState {
-    pub(crate) fn new(pool: Vec<u8>) -> Self {
+    fn new(pool: Vec<u8>, deny: bool) -> Self {
         Self {
+            deny,
             chunks: BTreeMap::new(),
             pool,
             pool_at: 0,
@@ -173,6 +175,9 @@ impl MemoryState {
         if at.checked_add(len as u64).is_none() {
             return Err(BusError::Unmapped(Gpa(at)));
         }
+        if self.deny && !self.limited {
+            return Err(BusError::Denied(Gpa(at)));
+        }
         if !self.limited {
             return Ok(());
         }
@@ -180,7 +185,11 @@ impl MemoryState {
         match self.bytes_left.checked_sub(len as u64 + 8) {
             Some(left) => {
                 self.bytes_left = left;
-                Ok(())
+                if self.deny {
+                    Err(BusError::Denied(Gpa(at)))
+                } else {
+                    Ok(())
+                }
             }
             None => {
                 self.over_budget = true;
@@ -218,12 +227,17 @@ impl MemoryState {
 }
 
 impl TestMemory {
-    pub(crate) fn from_state(state: MemoryState) -> Self {
-        Self(Mutex::new(state))
+    /// Memory whose unwritten bytes come from `pool`; with `deny`, every operation of the device fails.
+    #[must_use]
+    pub fn with_pool(pool: Vec<u8>, deny: bool) -> Self {
+        Self(Mutex::new(MemoryState::new(pool, deny)))
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, MemoryState> {
-        lock(&self.0)
+    /// Memory with the same contents and an empty log.
+    pub(crate) fn duplicate(&self) -> Self {
+        let mut state = lock(&self.0).clone();
+        state.writes.clear();
+        Self(Mutex::new(state))
     }
 
     /// Reads as the test, not as the device.

@@ -1,1 +1,5 @@
 //! Timers.
+
+pub mod aclint;
+
+pub use aclint::{Aclint, AclintConfig, HartLines, MtimeReader};
