@@ -23,6 +23,7 @@
 //! assert_eq!(env.flags, Flags::NX);
 //! ```
 
+pub mod op;
 mod soft;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,12 @@
 //! What the engine needs to know about a guest architecture. One implementation per architecture; the engine, the interpreter and
 //! the compiler are generic over it.
 
-use ambidex_cpu::{AccelError, Arch, CpuBus, CpuState, Exit, Pins, VmConfig};
+mod helper;
+pub mod riscv;
+
+pub use helper::{Events, HelperCx};
+
+use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
 
 use crate::fp::NanRule;
@@ -42,8 +47,10 @@ pub enum Stop {
     Exception(Exception),
     /// The instruction is complete; leave [`ambidex_cpu::Vcpu::run`] with this.
     Exit(Exit),
-    /// The instruction is to be tried again after a fresh look at mode and mapping.
+    /// Go on at the PC slot after a fresh look at mode and mapping. Unless a helper has changed the slot, the instruction is tried again.
     Retry,
+    /// The instruction has had no effect and is to be done by the interpreter.
+    Interpret,
 }
 
 impl From<Exception> for Stop {
@@ -87,7 +94,8 @@ pub trait PhysMem {
     /// Reads an aligned page-table entry of 4 or 8 bytes.
     fn load(&mut self, at: Gpa, size: u8) -> Result<u64, BusError>;
     /// Replaces an aligned entry if it still has the old value; tells whether it did.
-    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64) -> Result<bool, BusError>;
+    fn compare_exchange(&mut self, at: Gpa, size: u8, old: u64, new: u64)
+    -> Result<bool, BusError>;
 }
 
 /// Result of decoding.
@@ -97,6 +105,17 @@ pub enum Decoded<I> {
     Insn(I, u8),
     /// At least this many bytes are needed to tell.
     More(u8),
+}
+
+/// Effect of an instruction on the flow of control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InsnFlow {
+    /// The next instruction in memory follows.
+    Next,
+    /// It may or may not follow.
+    Branch,
+    /// It does not follow, or only after a fresh look at the CPU's mode.
+    End,
 }
 
 /// Which cached translations to forget.
@@ -115,38 +134,6 @@ pub enum Flush {
         /// Only the page around this address.
         page: Option<u64>,
     },
-}
-
-/// What helpers may ask of the engine.
-pub trait Env {
-    /// Number of this vCPU.
-    fn cpu(&self) -> u32;
-    /// The bus, with the instruction count already reported, so that clocks are exact. Not for RAM.
-    fn bus(&mut self) -> &dyn CpuBus;
-    /// Interrupt inputs.
-    fn pins(&self) -> &Pins;
-    /// Instructions retired so far by this vCPU (approximate when the engine does not count).
-    fn instructions(&mut self) -> u64;
-    /// Forgets translations on this vCPU.
-    fn flush(&mut self, what: Flush);
-    /// Instruction fetches after this see all earlier stores.
-    fn instruction_fence(&mut self);
-    /// Loads from guest virtual memory with all checks, as the running instruction would.
-    fn load(&mut self, va: u64, size: u8) -> Result<u64, Stop>;
-    /// Stores to guest virtual memory. Either all of it or nothing (both pages of a straddle are checked first).
-    fn store(&mut self, va: u64, size: u8, value: u64) -> Result<(), Stop>;
-    /// Checks that `len` bytes (at most to the end of the page) may be accessed this way; returns how many from `va` on are in this page.
-    fn probe(&mut self, va: u64, len: u64, kind: AccessKind) -> Result<u64, Stop>;
-}
-
-/// What a helper works on.
-pub struct HelperCx<'a, G: Guest> {
-    /// Privileged state.
-    pub guest: &'a mut G,
-    /// Register slots; the guest's PC slot holds the address of the instruction that calls.
-    pub regs: &'a mut [u64; SLOTS],
-    /// The engine.
-    pub env: &'a mut dyn Env,
 }
 
 /// A helper function of a guest.
@@ -186,7 +173,9 @@ pub trait Guest: Sized + Send + 'static {
     /// Back to the reset state.
     fn reset(&mut self, regs: &mut [u64; SLOTS]);
     /// Decodes the instruction at the start of `bytes`.
-    fn decode(mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    fn decode(&self, mode: ModeKey, bytes: &[u8]) -> Decoded<Self::Insn>;
+    /// What the instruction does to the flow of control, so that decoding ahead stops where it should.
+    fn flow(insn: &Self::Insn) -> InsnFlow;
     /// Performs one instruction at virtual address `pc`.
     fn exec<O: Ops>(o: &mut O, insn: &Self::Insn, pc: u64, mode: ModeKey) -> Result<(), O::Err>;
     /// The instruction in assembly language.
@@ -198,24 +187,49 @@ pub trait Guest: Sized + Send + 'static {
     fn mode_key(&self, regs: &[u64; SLOTS]) -> ModeKey;
     /// Translation regime in force.
     fn bank_key(&self) -> BankKey;
-    /// Translates a virtual address. Pure but for updates of accessed and dirty bits.
-    fn translate(&mut self, va: u64, kind: AccessKind, mem: &mut dyn PhysMem) -> Result<Translation, Exception>;
+    /// Translates a virtual address for an access of `len` bytes that does not cross a page. Pure but for updates of accessed and dirty bits.
+    fn translate(
+        &mut self,
+        va: u64,
+        len: u8,
+        kind: AccessKind,
+        mem: &mut dyn PhysMem,
+    ) -> Result<Translation, Exception>;
     /// The exception for a failed bus access at virtual address `va`.
     fn bus_fault(&self, va: u64, kind: AccessKind) -> Exception;
     /// The exception for a misaligned access.
     fn misaligned(&self, va: u64, kind: AccessKind) -> Exception;
+    /// Offers an exception to the machine before the guest takes it: firmware calls that the host answers. The PC slot holds the address of the
+    /// instruction; `Some` means that it is dealt with, the PC slot moved on, and `run` is to be left if there is an exit.
+    fn intercept(cx: &mut HelperCx<'_, Self>, e: Exception) -> Option<Option<Exit>>;
+    /// True for exceptions that [`Guest::intercept`] wants to see.
+    fn intercepts(&self, e: Exception) -> bool;
     /// Takes an exception raised by the instruction at the PC slot: updates state and PC.
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception);
-    /// Takes the most urgent enabled interrupt, if any; tells whether it did. `now` is VM time in ns.
-    fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins, now: u64) -> bool;
+    /// Compares the CPU's own timers with the VM clock (in ns).
+    fn update_timer(&mut self, now: u64);
+    /// Takes the most urgent enabled interrupt, if any; tells whether it did. Called at every block boundary that reaches the engine, so it
+    /// must be quick when there is nothing to do.
+    fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins) -> bool;
     /// A waiting CPU must wake: some interrupt is pending and locally enabled, whether or not it can be taken.
-    fn wakes(&mut self, pins: &Pins, now: u64) -> bool;
+    fn wakes(&mut self, pins: &Pins) -> bool;
     /// VM time in ns at which the CPU's own timer will raise an interrupt.
     fn deadline(&self) -> Option<u64>;
-    /// Architectural state.
-    fn save(&self, regs: &[u64; SLOTS]) -> CpuState;
+    /// Mask and value for [`Flush::Banks`] that select one address-space identifier.
+    fn asid_filter(asid: u16) -> ([u64; 2], [u64; 2]);
+    /// Architectural state; `count` is the number of instructions executed so far, if they are counted.
+    fn save(&self, regs: &[u64; SLOTS], count: Option<u64>) -> CpuState;
     /// Takes over architectural state.
-    fn restore(&mut self, regs: &mut [u64; SLOTS], state: &CpuState) -> Result<(), AccelError>;
+    fn restore(
+        &mut self,
+        regs: &mut [u64; SLOTS],
+        state: &CpuState,
+        count: Option<u64>,
+    ) -> Result<(), AccelError>;
+    /// A register for the debugger.
+    fn read_reg(&mut self, regs: &[u64; SLOTS], reg: Reg) -> Option<u64>;
+    /// Changes a register for the debugger; false if there is no such register.
+    fn write_reg(&mut self, regs: &mut [u64; SLOTS], reg: Reg, value: u64) -> bool;
     /// Helper by number.
     fn helper(id: HelperId) -> &'static Helper<Self> {
         &Self::HELPERS[id.0 as usize]

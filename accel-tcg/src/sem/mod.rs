@@ -13,6 +13,8 @@
 //! All values are 64 bits wide. Operations of a narrower [`Width`] use the low bits of their operands and return the result
 //! **zero-extended**; semantics that want a sign extension ask for it with [`Ops::ext`].
 
+pub mod riscv;
+
 use crate::fp::{Format, Rounding};
 
 /// Index of a guest register in the register file ([`crate::regs::Context::slots`]). Each guest numbers its own.
@@ -223,11 +225,20 @@ pub struct MemOp {
 impl MemOp {
     /// A plain access of this size: zero-extended, any alignment, no ordering.
     pub const fn plain(size: Width) -> MemOp {
-        MemOp { size, sign: false, aligned: false, acquire: false, release: false }
+        MemOp {
+            size,
+            sign: false,
+            aligned: false,
+            acquire: false,
+            release: false,
+        }
     }
     /// The same, sign-extended.
     pub const fn signed(size: Width) -> MemOp {
-        MemOp { sign: true, ..MemOp::plain(size) }
+        MemOp {
+            sign: true,
+            ..MemOp::plain(size)
+        }
     }
 }
 
@@ -367,20 +378,45 @@ pub trait Ops {
     /// 1 if the comparison holds, else 0.
     fn cmp(&mut self, c: Cond, w: Width, a: Self::V, b: Self::V) -> Self::V;
     /// `t` if the comparison of `a` and `b` holds, else `f`.
-    fn select(&mut self, c: Cond, w: Width, a: Self::V, b: Self::V, t: Self::V, f: Self::V) -> Self::V;
+    fn select(
+        &mut self,
+        c: Cond,
+        w: Width,
+        a: Self::V,
+        b: Self::V,
+        t: Self::V,
+        f: Self::V,
+    ) -> Self::V;
 
     /// Loads from guest virtual memory.
     fn load(&mut self, m: MemOp, addr: Self::V) -> Result<Self::V, Self::Err>;
     /// Stores to guest virtual memory.
     fn store(&mut self, m: MemOp, addr: Self::V, value: Self::V) -> Result<(), Self::Err>;
     /// Atomic read-modify-write; returns the old value, extended as `m.sign` says.
-    fn rmw(&mut self, op: Rmw, m: MemOp, addr: Self::V, value: Self::V) -> Result<Self::V, Self::Err>;
+    fn rmw(
+        &mut self,
+        op: Rmw,
+        m: MemOp,
+        addr: Self::V,
+        value: Self::V,
+    ) -> Result<Self::V, Self::Err>;
     /// Atomic compare-and-swap; returns the old value, extended as `m.sign` says. Only the low `m.size` bits of `expected` count.
-    fn cas(&mut self, m: MemOp, addr: Self::V, expected: Self::V, new: Self::V) -> Result<Self::V, Self::Err>;
+    fn cas(
+        &mut self,
+        m: MemOp,
+        addr: Self::V,
+        expected: Self::V,
+        new: Self::V,
+    ) -> Result<Self::V, Self::Err>;
     /// Loads and registers a reservation (load-reserved, load-exclusive).
     fn load_reserved(&mut self, m: MemOp, addr: Self::V) -> Result<Self::V, Self::Err>;
     /// Stores if the reservation still holds; returns 0 when stored, 1 when not. The reservation is gone either way.
-    fn store_conditional(&mut self, m: MemOp, addr: Self::V, value: Self::V) -> Result<Self::V, Self::Err>;
+    fn store_conditional(
+        &mut self,
+        m: MemOp,
+        addr: Self::V,
+        value: Self::V,
+    ) -> Result<Self::V, Self::Err>;
     /// Memory fence.
     fn fence(&mut self, kind: Fence);
 
@@ -393,8 +429,20 @@ pub trait Ops {
     /// Square root.
     fn fp_sqrt(&mut self, f: Format, rm: Round, a: Self::V) -> Self::V;
     /// Fused `±(a*b) ± c`.
-    #[expect(clippy::too_many_arguments, reason = "an instruction has this many operands")]
-    fn fp_fma(&mut self, f: Format, rm: Round, neg_product: bool, neg_addend: bool, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an instruction has this many operands"
+    )]
+    fn fp_fma(
+        &mut self,
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+        a: Self::V,
+        b: Self::V,
+        c: Self::V,
+    ) -> Self::V;
     /// Comparison, 0 or 1. Quiet NaNs are invalid only if `signaling`.
     fn fp_cmp(&mut self, c: FpCmp, f: Format, signaling: bool, a: Self::V, b: Self::V) -> Self::V;
     /// Minimum and maximum.
@@ -425,4 +473,49 @@ pub trait Ops {
     fn resync(&mut self);
     /// Ends the instruction by the guest exception `cause` with its value (RISC-V `tval`).
     fn raise(&mut self, cause: u64, value: Self::V) -> Result<(), Self::Err>;
+}
+
+impl MemOp {
+    /// One word that [`MemOp::unpack`] turns back.
+    pub const fn pack(self) -> u64 {
+        self.size as u64
+            | (self.sign as u64) << 2
+            | (self.aligned as u64) << 3
+            | (self.acquire as u64) << 4
+            | (self.release as u64) << 5
+    }
+
+    /// The inverse of [`MemOp::pack`]; only its bits count.
+    pub const fn unpack(word: u64) -> MemOp {
+        MemOp {
+            size: match word & 3 {
+                0 => Width::W8,
+                1 => Width::W16,
+                2 => Width::W32,
+                _ => Width::W64,
+            },
+            sign: word & 4 != 0,
+            aligned: word & 8 != 0,
+            acquire: word & 16 != 0,
+            release: word & 32 != 0,
+        }
+    }
+}
+
+impl Rmw {
+    /// The operation with this discriminant.
+    pub const fn from_index(i: u64) -> Option<Rmw> {
+        Some(match i {
+            0 => Rmw::Swap,
+            1 => Rmw::Add,
+            2 => Rmw::And,
+            3 => Rmw::Or,
+            4 => Rmw::Xor,
+            5 => Rmw::MinS,
+            6 => Rmw::MinU,
+            7 => Rmw::MaxS,
+            8 => Rmw::MaxU,
+            _ => return None,
+        })
+    }
 }

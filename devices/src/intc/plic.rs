@@ -508,7 +508,8 @@ mod tests {
 
     #[test]
     fn lines_change_while_the_device_is_in_use() {
-        // Devices on other threads raise lines while a CPU claims and completes: nothing is lost or doubled.
+        // Devices on other threads raise lines while a CPU claims and completes: none is lost. A line that is still high at its
+        // completion is rightly claimed once more.
         let (mut p, lines, _) = plic(1);
         for word in 0..3 {
             put(&mut p, 0x2000 + 4 * word, u32::MAX);
@@ -527,14 +528,14 @@ mod tests {
                 });
             }
             let mut seen = vec![0; 96];
-            while seen.iter().sum::<u32>() < 95 {
+            while seen[1..].contains(&0) {
                 let n = get(&mut p, 0x20_0004);
                 if n != 0 {
                     seen[n as usize] += 1;
                     put(&mut p, 0x20_0004, n);
                 }
             }
-            assert!(seen[1..].iter().all(|n| *n == 1));
+            assert!(seen.iter().all(|n| *n <= 2));
         });
     }
 

@@ -355,11 +355,14 @@ fn classes_have_their_bits() {
 fn load_immediate_table() {
     assert_eq!(fp::fli(Format::F64, 0), (-1f64).to_bits());
     assert_eq!(fp::fli(Format::F64, 1), f64::MIN_POSITIVE.to_bits());
-    assert_eq!(fp::fli(Format::F32, 1), f32::MIN_POSITIVE.to_bits().into());
+    assert_eq!(
+        fp::fli(Format::F32, 1),
+        u64::from(f32::MIN_POSITIVE.to_bits())
+    );
     assert_eq!(fp::fli(Format::F16, 1), 0x0400);
     assert_eq!(fp::fli(Format::F16, 2), 0x0100);
     assert_eq!(fp::fli(Format::F16, 29), 0x7c00);
-    assert_eq!(fp::fli(Format::F32, 29), 65536f32.to_bits().into());
+    assert_eq!(fp::fli(Format::F32, 29), u64::from(65536f32.to_bits()));
     assert_eq!(fp::fli(Format::F64, 16), 1f64.to_bits());
     for f in FORMATS {
         assert_eq!(fp::fli(f, 31), f.canonical_nan());

@@ -1,0 +1,76 @@
+//! Single and double precision (unprivileged manual, "F", "D").
+//!
+//! One line is one instruction: operation, mnemonic, operand format, encoding.
+
+macro_rules! rows_fd {
+    ([$($rest:ident)*] $($acc:tt)*) => {
+        chain! { [$($rest)*] $($acc)*
+            [F] {
+                Flw       "flw"        FLoad     "....... ..... ..... 010 ..... 0000111"
+                Fsw       "fsw"        FStore    "....... ..... ..... 010 ..... 0100111"
+                FmvXW     "fmv.x.w"    Xf        "1110000 00000 ..... 000 ..... 1010011"
+                FmvWX     "fmv.w.x"    Fx        "1111000 00000 ..... 000 ..... 1010011"
+                FmaddS    "fmadd.s"    FmaRm     ".....00 ..... ..... ... ..... 1000011"
+                FmsubS    "fmsub.s"    FmaRm     ".....00 ..... ..... ... ..... 1000111"
+                FnmsubS   "fnmsub.s"   FmaRm     ".....00 ..... ..... ... ..... 1001011"
+                FnmaddS   "fnmadd.s"   FmaRm     ".....00 ..... ..... ... ..... 1001111"
+                FaddS     "fadd.s"     FffRm     "0000000 ..... ..... ... ..... 1010011"
+                FsubS     "fsub.s"     FffRm     "0000100 ..... ..... ... ..... 1010011"
+                FmulS     "fmul.s"     FffRm     "0001000 ..... ..... ... ..... 1010011"
+                FdivS     "fdiv.s"     FffRm     "0001100 ..... ..... ... ..... 1010011"
+                FsqrtS    "fsqrt.s"    FfRm      "0101100 00000 ..... ... ..... 1010011"
+                FsgnjS    "fsgnj.s"    Fff       "0010000 ..... ..... 000 ..... 1010011"
+                FsgnjnS   "fsgnjn.s"   Fff       "0010000 ..... ..... 001 ..... 1010011"
+                FsgnjxS   "fsgnjx.s"   Fff       "0010000 ..... ..... 010 ..... 1010011"
+                FminS     "fmin.s"     Fff       "0010100 ..... ..... 000 ..... 1010011"
+                FmaxS     "fmax.s"     Fff       "0010100 ..... ..... 001 ..... 1010011"
+                FleS      "fle.s"      Xff       "1010000 ..... ..... 000 ..... 1010011"
+                FltS      "flt.s"      Xff       "1010000 ..... ..... 001 ..... 1010011"
+                FeqS      "feq.s"      Xff       "1010000 ..... ..... 010 ..... 1010011"
+                FclassS   "fclass.s"   Xf        "1110000 00000 ..... 001 ..... 1010011"
+                FcvtWS    "fcvt.w.s"   XfRm      "1100000 00000 ..... ... ..... 1010011"
+                FcvtWuS   "fcvt.wu.s"  XfRm      "1100000 00001 ..... ... ..... 1010011"
+                FcvtLS    "fcvt.l.s"   XfRm      "1100000 00010 ..... ... ..... 1010011"
+                FcvtLuS   "fcvt.lu.s"  XfRm      "1100000 00011 ..... ... ..... 1010011"
+                FcvtSW    "fcvt.s.w"   FxRm      "1101000 00000 ..... ... ..... 1010011"
+                FcvtSWu   "fcvt.s.wu"  FxRm      "1101000 00001 ..... ... ..... 1010011"
+                FcvtSL    "fcvt.s.l"   FxRm      "1101000 00010 ..... ... ..... 1010011"
+                FcvtSLu   "fcvt.s.lu"  FxRm      "1101000 00011 ..... ... ..... 1010011"
+            }
+            [D] {
+                Fld       "fld"        FLoad     "....... ..... ..... 011 ..... 0000111"
+                Fsd       "fsd"        FStore    "....... ..... ..... 011 ..... 0100111"
+                FmvXD     "fmv.x.d"    Xf        "1110001 00000 ..... 000 ..... 1010011"
+                FmvDX     "fmv.d.x"    Fx        "1111001 00000 ..... 000 ..... 1010011"
+                FcvtSD    "fcvt.s.d"   FfRm      "0100000 00001 ..... ... ..... 1010011"
+                FcvtDS    "fcvt.d.s"   FfRm      "0100001 00000 ..... ... ..... 1010011"
+                FmaddD    "fmadd.d"    FmaRm     ".....01 ..... ..... ... ..... 1000011"
+                FmsubD    "fmsub.d"    FmaRm     ".....01 ..... ..... ... ..... 1000111"
+                FnmsubD   "fnmsub.d"   FmaRm     ".....01 ..... ..... ... ..... 1001011"
+                FnmaddD   "fnmadd.d"   FmaRm     ".....01 ..... ..... ... ..... 1001111"
+                FaddD     "fadd.d"     FffRm     "0000001 ..... ..... ... ..... 1010011"
+                FsubD     "fsub.d"     FffRm     "0000101 ..... ..... ... ..... 1010011"
+                FmulD     "fmul.d"     FffRm     "0001001 ..... ..... ... ..... 1010011"
+                FdivD     "fdiv.d"     FffRm     "0001101 ..... ..... ... ..... 1010011"
+                FsqrtD    "fsqrt.d"    FfRm      "0101101 00000 ..... ... ..... 1010011"
+                FsgnjD    "fsgnj.d"    Fff       "0010001 ..... ..... 000 ..... 1010011"
+                FsgnjnD   "fsgnjn.d"   Fff       "0010001 ..... ..... 001 ..... 1010011"
+                FsgnjxD   "fsgnjx.d"   Fff       "0010001 ..... ..... 010 ..... 1010011"
+                FminD     "fmin.d"     Fff       "0010101 ..... ..... 000 ..... 1010011"
+                FmaxD     "fmax.d"     Fff       "0010101 ..... ..... 001 ..... 1010011"
+                FleD      "fle.d"      Xff       "1010001 ..... ..... 000 ..... 1010011"
+                FltD      "flt.d"      Xff       "1010001 ..... ..... 001 ..... 1010011"
+                FeqD      "feq.d"      Xff       "1010001 ..... ..... 010 ..... 1010011"
+                FclassD   "fclass.d"   Xf        "1110001 00000 ..... 001 ..... 1010011"
+                FcvtWD    "fcvt.w.d"   XfRm      "1100001 00000 ..... ... ..... 1010011"
+                FcvtWuD   "fcvt.wu.d"  XfRm      "1100001 00001 ..... ... ..... 1010011"
+                FcvtLD    "fcvt.l.d"   XfRm      "1100001 00010 ..... ... ..... 1010011"
+                FcvtLuD   "fcvt.lu.d"  XfRm      "1100001 00011 ..... ... ..... 1010011"
+                FcvtDW    "fcvt.d.w"   FxRm      "1101001 00000 ..... ... ..... 1010011"
+                FcvtDWu   "fcvt.d.wu"  FxRm      "1101001 00001 ..... ... ..... 1010011"
+                FcvtDL    "fcvt.d.l"   FxRm      "1101001 00010 ..... ... ..... 1010011"
+                FcvtDLu   "fcvt.d.lu"  FxRm      "1101001 00011 ..... ... ..... 1010011"
+            }
+        }
+    };
+}
