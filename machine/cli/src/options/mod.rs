@@ -9,7 +9,7 @@ pub mod suggest;
 pub mod table;
 pub mod values;
 
-use ambidex_cpu::{Arch, CpuModel};
+use ambidex_cpu::Arch;
 use std::path::PathBuf;
 
 pub use parse::command;
@@ -48,7 +48,8 @@ pub struct Options {
     pub board: Board,
     /// Write the device tree here and do not run.
     pub dump_dtb: Option<PathBuf>,
-    pub cpu: Option<CpuModel>,
+    /// The model, checked, as it was written.
+    pub cpu: Option<String>,
     pub accel: Accel,
     /// Bytes of RAM; `None` leaves it to the board.
     pub memory: Option<u64>,
@@ -204,8 +205,8 @@ pub enum CharSpec {
     /// Output to `output`, input from `input`.
     File { output: PathBuf, input: Option<PathBuf> },
     Pty,
-    Unix { path: PathBuf, server: bool, wait: bool },
-    Tcp { host: String, port: u16, server: bool, wait: bool },
+    Unix { path: PathBuf, server: bool },
+    Tcp { host: String, port: u16, server: bool },
 }
 
 /// A serial line's host end.

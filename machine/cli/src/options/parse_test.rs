@@ -126,11 +126,13 @@ fn wrong_values() {
         ("-serial tcp:1234", "HOST:PORT"),
         ("-serial tcp:localhost:99999", "port number"),
         ("-serial stdioo", "did you mean 'stdio'?"),
+        ("-serial unix:/s,server=on,wait=on", "it can be off"),
         ("-chardev null", "needs id"),
         ("-chardev socket,id=a", "either path=FILE or port=N"),
         ("-nic user", "'none' only"),
         ("-display gtk", "no screen"),
         ("-d nonsense", "unknown item"),
+        ("-d in_asm", "unknown item"),
         ("-signature-granularity 3", "is not 1, 2, 4, 8 or 16"),
     ] {
         let e = error(line);
@@ -168,12 +170,12 @@ fn consoles() {
     assert_eq!(own("mon:stdio"), CharSpec::Stdio);
     assert_eq!(own("none"), CharSpec::Null);
     assert_eq!(own("file:a:b"), CharSpec::File { output: "a:b".into(), input: None });
-    assert_eq!(own("unix:/s,server,nowait"), CharSpec::Unix { path: "/s".into(), server: true, wait: false });
-    assert_eq!(own("unix:/s,server=on"), CharSpec::Unix { path: "/s".into(), server: true, wait: true });
-    let tcp = |host: &str, server, wait| CharSpec::Tcp { host: host.into(), port: 7, server, wait };
-    assert_eq!(own("tcp:localhost:7"), tcp("localhost", false, false));
-    assert_eq!(own("tcp::7,server=on,wait=off"), tcp("", true, false));
-    assert_eq!(own("tcp:[::1]:7"), tcp("[::1]", false, false));
+    assert_eq!(own("unix:/s,server,nowait"), CharSpec::Unix { path: "/s".into(), server: true });
+    assert_eq!(own("unix:/s,server=on"), CharSpec::Unix { path: "/s".into(), server: true });
+    let tcp = |host: &str, server| CharSpec::Tcp { host: host.into(), port: 7, server };
+    assert_eq!(own("tcp:localhost:7"), tcp("localhost", false));
+    assert_eq!(own("tcp::7,server=on,wait=off"), tcp("", true));
+    assert_eq!(own("tcp:[::1]:7"), tcp("[::1]", false));
 
     let o = run("-kernel k -serial null -chardev stdio,id=c -device virtio-serial-device -device virtconsole,chardev=c,name=n");
     assert_eq!(o.devices, [DeviceOption::Console { ports: vec![Port { chardev: "c".into(), name: Some("n".into()), console: true }] }]);

@@ -61,6 +61,8 @@ static MACHINE: List = List {
         key("aclint", Kind::Switch, "only 'off': the interruptor is a CLINT"),
         key("aia", Kind::Choice(&["none"]), "only 'none': the interrupt controller is a PLIC"),
         key("acpi", Kind::Switch, "only 'off': the guest gets a device tree"),
+        key("signature", Kind::File, "spike: the same as -signature"),
+        key("signature-granularity", Kind::Choice(&["1", "2", "4", "8", "16"]), "spike: the same as -signature-granularity"),
     ],
 };
 
@@ -71,6 +73,10 @@ pub fn machine(o: &mut Options, text: &str) -> Done {
         Some(_) => o.board = Board::Virt,
         None => {}
     }
+    if let Some(n) = v.text("signature-granularity") {
+        signature_granularity(o, n)?;
+    }
+    o.signature = v.file("signature").or(o.signature.take());
     o.dump_dtb = v.file("dumpdtb").or(o.dump_dtb.take());
     for absent in ["aclint", "acpi"] {
         if v.switch(absent) == Some(true) {
@@ -126,7 +132,7 @@ pub fn cpu(o: &mut Options, text: &str) -> Done {
         return Err(Stop::Help(help::cpus(o.arch)));
     }
     match CpuModel::parse(o.arch, text) {
-        Ok(model) => o.cpu = Some(model),
+        Ok(_) => o.cpu = Some(text.to_owned()),
         Err(e) => return stop(format!("-cpu: {e}. '-cpu help' lists what there is.")),
     }
     Ok(())
@@ -376,25 +382,18 @@ fn loader(v: &Values) -> Result<Loader, Stop> {
 }
 
 /// Parses `PATH[,server=on][,wait=off]` and the like.
-static SOCKET_TAIL: List = List {
-    option: "-serial",
-    first: None,
-    keys: &[
+const SOCKET_KEYS: &[super::list::Key] = &[
         key("server", Kind::Switch, "listen, rather than connect"),
-        key("wait", Kind::Switch, "do not start before somebody has connected"),
+        key("wait", Kind::Choice(&["off"]), "only 'off': the guest starts at once"),
         key("nowait", Kind::Switch, "the same as wait=off"),
         key("nodelay", Kind::Switch, "accepted"),
-    ],
-};
+];
 
-fn socket_tail(option: &'static str, rest: Option<&str>) -> Result<(bool, bool), Stop> {
-    let v = match rest {
-        Some(rest) => List { option, ..List { option, first: None, keys: SOCKET_TAIL.keys } }.parse(rest)?,
-        None => Values::default(),
-    };
-    let server = v.switch("server").unwrap_or(false);
-    let wait = v.switch("wait").unwrap_or(v.switch("nowait") != Some(true));
-    Ok((server, wait && server))
+/// Whether to listen.
+fn socket_tail(option: &'static str, rest: Option<&str>) -> Result<bool, Stop> {
+    let Some(rest) = rest else { return Ok(false) };
+    let v = List { option, first: None, keys: SOCKET_KEYS }.parse(rest)?;
+    Ok(v.switch("server").unwrap_or(false))
 }
 
 fn port(option: &str, text: &str) -> Result<u16, Stop> {
@@ -416,16 +415,16 @@ fn host_end(option: &'static str, text: &str) -> Result<CharSpec, Stop> {
         ("file", Some(path)) => Ok(CharSpec::File { output: file(option, path)?, input: None }),
         ("unix", Some(rest)) => {
             let (path, tail) = rest.split_once(',').map_or((rest, None), |(p, t)| (p, Some(t)));
-            let (server, wait) = socket_tail(option, tail)?;
-            Ok(CharSpec::Unix { path: file(option, path)?, server, wait })
+            let server = socket_tail(option, tail)?;
+            Ok(CharSpec::Unix { path: file(option, path)?, server })
         }
         ("tcp", Some(rest)) => {
             let (at, tail) = rest.split_once(',').map_or((rest, None), |(p, t)| (p, Some(t)));
-            let (server, wait) = socket_tail(option, tail)?;
+            let server = socket_tail(option, tail)?;
             let Some((host, number)) = at.rsplit_once(':') else {
                 return stop(format!("{option}: '{at}' is no HOST:PORT."));
             };
-            Ok(CharSpec::Tcp { host: host.to_owned(), port: port(option, number)?, server, wait })
+            Ok(CharSpec::Tcp { host: host.to_owned(), port: port(option, number)?, server })
         }
         ("vc" | "telnet" | "udp" | "pipe" | "msmouse" | "braille", _) => stop(format!("{option}: there is no '{kind}' yet; it can be {}", KNOWN.join(", "))),
         _ => unknown(option, "host end", text, &KNOWN),
@@ -482,7 +481,7 @@ pub static CHARDEVS: &[(&str, &str, List)] = &[
                 key("host", Kind::Text, "a TCP socket's host (localhost)"),
                 key("port", Kind::Number(0, 65535), "a TCP socket's port"),
                 key("server", Kind::Switch, "listen, rather than connect"),
-                key("wait", Kind::Switch, "do not start before somebody has connected"),
+                key("wait", Kind::Choice(&["off"]), "only 'off': the guest starts at once"),
                 key("nodelay", Kind::Switch, "accepted"),
             ],
         },
@@ -508,7 +507,6 @@ pub fn chardev(o: &mut Options, text: &str) -> Done {
         return stop(format!("-chardev: there are two called '{id}'."));
     }
     let server = v.switch("server").unwrap_or(false);
-    let wait = server && v.switch("wait").unwrap_or(true);
     let spec = match kind.as_str() {
         "stdio" => CharSpec::Stdio,
         "null" => CharSpec::Null,
@@ -518,9 +516,9 @@ pub fn chardev(o: &mut Options, text: &str) -> Done {
             None => return stop("-chardev file needs path=FILE."),
         },
         _ => match (v.file("path"), v.number("port")) {
-            (Some(path), None) => CharSpec::Unix { path, server, wait },
+            (Some(path), None) => CharSpec::Unix { path, server },
             (None, Some(port)) => {
-                CharSpec::Tcp { host: v.text("host").unwrap_or("localhost").to_owned(), port: port as u16, server, wait }
+                CharSpec::Tcp { host: v.text("host").unwrap_or("localhost").to_owned(), port: port as u16, server }
             }
             _ => return stop("-chardev socket needs either path=FILE or port=N."),
         },
@@ -613,8 +611,6 @@ pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
 pub static LOGS: &[(&str, &str)] = &[
     ("guest_errors", "what the guest does wrong, such as accesses to registers that are not there"),
     ("unimp", "what the guest asks for and Ambidex does not have"),
-    ("int", "exceptions and interrupts"),
-    ("in_asm", "guest code as it is translated"),
     ("trace", "everything Ambidex says about itself"),
 ];
 
