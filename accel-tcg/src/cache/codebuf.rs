@@ -253,6 +253,21 @@ impl CodeBuf {
         Some(at)
     }
 
+    /// Takes `len` bytes out of the first slab for good: no eviction ever touches them. Only before anything else is
+    /// allocated; `None` if something was, or if less than half of the slab would remain.
+    pub fn reserve(&mut self, len: usize) -> Option<usize> {
+        let s = &mut self.slabs[0];
+        let take = len.next_multiple_of(ALIGN);
+        if self.generation != 1 || self.next != s.start || take > s.len / 2 {
+            return None;
+        }
+        let at = s.start;
+        s.start += take;
+        s.len -= take;
+        self.next = s.start;
+        Some(at)
+    }
+
     /// Starts the oldest slab (a never used one first). The returned offsets held code until now: before anything is
     /// allocated the owner must forget all blocks in there and unlink all jumps into it. Empty if the slab was never used.
     ///

@@ -132,6 +132,19 @@ impl Asm {
         self.overflow || self.pos > self.buf.len() - SLACK
     }
 
+    /// Points the `[rip + disp]` operand of the instruction just emitted, which must not end in an immediate, at an address in
+    /// the space of the origin.
+    pub fn retarget_rip(&mut self, target: u64) {
+        let from = self.address();
+        let rel = target.wrapping_sub(from) as i64;
+        if rel != i64::from(rel as i32) {
+            self.too_far.get_or_insert((from, target));
+        }
+        if let Some(at) = self.pos.checked_sub(4) {
+            self.buf[at..self.pos].copy_from_slice(&(rel as i32).to_le_bytes());
+        }
+    }
+
     /// Emits `bytes` as they are.
     pub fn data(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.pos..self.pos + bytes.len()) {

@@ -1,0 +1,1 @@
+//! Links, exits, fuel.

@@ -1,0 +1,68 @@
+//! Random blocks.
+
+use super::*;
+use crate::ir::build::IrBuilder;
+use crate::ir::r#gen::{GenConfig, generate};
+
+fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
+    // Few slots make values meet; the mix of pinned and unpinned ones changes.
+    let n = 2 + (rng.next() % 10) as usize;
+    let mut slots: Vec<Slot> =
+        (0..n).map(|_| if rng.next() & 1 == 0 { PINNED[(rng.next() % 10) as usize] } else { Slot(16 + (rng.next() % 8) as u8) }).collect();
+    if rng.next().is_multiple_of(4) {
+        slots.push(FFLAGS);
+    }
+    if rng.next().is_multiple_of(4) && !dynamic_is_rne {
+        slots.push(FRM);
+    }
+    GenConfig {
+        pc: 0x1_0ff0,
+        max_insns: 1 + (rng.next() % 24) as usize,
+        slots,
+        mem_base: BASE,
+        mem_size: 4096,
+        helpers: if rng.next() & 1 == 0 { 4 } else { 0 },
+        fp: !rng.next().is_multiple_of(3),
+        dynamic_rounding: true,
+    }
+}
+
+fn blocks(features: HostFeatures, seed: u64, count: usize) {
+    let mut rng = Rng(seed);
+    let mut m = Machine::new(features, false);
+    for _ in 0..count {
+        let dynamic_is_rne = rng.next() & 1 == 0;
+        let cfg = gen_config(&mut rng, dynamic_is_rne);
+        let n = 40 + (rng.next() % 900) as usize;
+        let bytes = rng.bytes(n);
+        let how = rng.next();
+        let mut b = IrBuilder { folding: how & 1 != 0, optimising: how & 3 != 0, ..IrBuilder::default() };
+        b.set_pure(pure);
+        b.set_fp_slots(FFLAGS, FRM);
+        generate(&cfg, &bytes, &mut b);
+        let mode = if dynamic_is_rne { RNE } else { ModeKey(0) };
+        let compiled = m.compile(b.block(), mode);
+        for _ in 0..3 {
+            // The last page is only partly there, so that accesses may reach beyond the end.
+            let mut image = Image::new(&mut rng, 4096);
+            if dynamic_is_rne {
+                image.state.slots[usize::from(FRM.0)] = 0;
+            }
+            if rng.next() & 1 == 0 {
+                image.state.reservation = Some((BASE + (rng.next() & 0xff8), rng.next()));
+            }
+            let mapped = [(rng.next() & 3) as u8];
+            m.check_compiled(&compiled, b.block(), &image, &mapped);
+        }
+    }
+}
+
+#[test]
+fn random_blocks_with_the_hosts_features() {
+    blocks(HostFeatures::detect(), 0x1234_5678_9abc_def1, 6000);
+}
+
+#[test]
+fn random_blocks_with_the_baseline() {
+    blocks(HostFeatures::baseline(), 0x0fed_cba9_8765_4321, 6000);
+}
