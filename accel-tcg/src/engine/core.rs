@@ -154,7 +154,7 @@ impl<G: Guest> Core<G> {
             stop: None,
             budget: None,
             retired: 0,
-            filled: UNLIMITED,
+            filled: 0,
             breakpoints: Vec::new(),
             single_step: false,
             resume_at: None,

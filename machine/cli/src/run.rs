@@ -225,14 +225,11 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
     for drive in &o.drives {
         match drive.attach {
             DriveUse::Virtio => b = blk(b, o, drive, None, 1, false)?,
-            DriveUse::None => {}
-            DriveUse::Pflash => {}
+            DriveUse::None | DriveUse::Pflash => {}
         }
     }
-    let mut flash: Vec<&Drive> = o.drives.iter().filter(|d| d.attach == DriveUse::Pflash).collect();
-    flash.sort_by_key(|d| d.unit);
-    for drive in flash {
-        b = b.flash(drive.file.clone());
+    if o.drives.iter().any(|d| d.attach == DriveUse::Pflash) {
+        return Err("-drive if=pflash is understood, but the board has no flash memory yet; give firmware with -bios.".into());
     }
     for device in &o.devices {
         b = match device {
