@@ -410,3 +410,24 @@ fn the_dump_names_everything() {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
+
+#[test]
+fn a_machine_lets_go_of_its_back_ends_and_memory() {
+    struct Watched(#[expect(dead_code, reason = "counts")] std::sync::Arc<()>);
+    impl ambidex_devices::char::CharBackend for Watched {
+        fn write(&mut self, data: &[u8]) -> usize {
+            data.len()
+        }
+        fn read(&mut self, _: &mut [u8]) -> usize {
+            0
+        }
+        fn attach(&mut self, _: ambidex_devices::Notifier, _: u32) {}
+    }
+    let held = std::sync::Arc::new(());
+    let machine = builder(1).serial(Box::new(Watched(held.clone()))).build(&FakeAccel::idle()).unwrap();
+    let ram = std::sync::Arc::downgrade(&machine.ram()[0]);
+    assert_eq!(std::sync::Arc::strong_count(&held), 2);
+    drop(machine);
+    assert_eq!(std::sync::Arc::strong_count(&held), 1);
+    assert!(ram.upgrade().is_none(), "guest memory is still held");
+}

@@ -6,7 +6,7 @@ use crate::terminal::{self, Caught, Stopper};
 use crate::logger;
 use ambidex_accel_tcg::Translator;
 use ambidex_cpu::riscv;
-use ambidex_devices::virtio::{Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, MmioVersion, Port, Rng, SeededEntropy, VirtioMmio};
+use ambidex_devices::virtio::{Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, Port, Rng, SeededEntropy};
 use ambidex_machine::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -238,7 +238,7 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
                     Some(_) => Box::new(SeededEntropy::new(SEED)),
                     None => Box::new(HostEntropy::open().map_err(|e| format!("-device virtio-rng-device: the host has no random numbers: {e}."))?),
                 };
-                b.virtio(move |w| Box::new(VirtioMmio::new(w, MmioVersion::Modern, Box::new(Rng::new(source)))))
+                b.virtio(Box::new(Rng::new(source)))
             }
             DeviceOption::Console { ports } => {
                 let mut opened = Vec::new();
@@ -249,7 +249,7 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
                         name => Port::channel(name.as_deref().unwrap_or(&p.chardev), back_end),
                     });
                 }
-                b.virtio(move |w| Box::new(VirtioMmio::new(w, MmioVersion::Modern, Box::new(Console::new(opened, ConsoleSize::default())))))
+                b.virtio(Box::new(Console::new(opened, ConsoleSize::default())))
             }
             DeviceOption::Blk { drive, serial, queues, read_only } => {
                 let drive = o.drives.iter().find(|d| d.id == *drive).ok_or_else(|| format!("there is no -drive with id={drive}."))?;
@@ -264,7 +264,7 @@ fn blk(b: Builder, o: &Options, drive: &Drive, serial: Option<&str>, queues: u16
     let back_end = backends::disk(drive, read_only, o)?;
     let serial = serial.or(drive.serial.as_deref()).unwrap_or_default().to_owned();
     let options = BlkOptions { queues, serial, ..BlkOptions::default() };
-    Ok(b.virtio(move |w| Box::new(VirtioMmio::new(w, MmioVersion::Modern, Box::new(Blk::new(back_end, options))))))
+    Ok(b.virtio(Box::new(Blk::new(back_end, options))))
 }
 
 /// Writes the signature in lines of `granularity` bytes, the last filled up with zeroes, each with its most significant byte first.
