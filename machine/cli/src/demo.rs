@@ -25,10 +25,20 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let reason = session.run()?;
     let wall = start.elapsed();
     let cpus = session.machine.as_ref().map_or(0, Machine::cpus);
-    let instructions = session.machine.as_ref().map_or(0, |m| (0..m.cpus()).filter_map(|n| m.cpu_report(n)).map(|r| r.executed).sum());
+    let instructions = session.machine.as_ref().map_or(0, |m| {
+        (0..m.cpus())
+            .filter_map(|n| m.cpu_report(n))
+            .map(|r| r.executed)
+            .sum()
+    });
     // The console's last words come before ours, and on a restored terminal.
     let status = status_of(&reason, session.close());
-    let report = report::demo(&Run { accel: "tcg", cpus, instructions, wall });
+    let report = report::demo(&Run {
+        accel: "tcg",
+        cpus,
+        instructions,
+        wall,
+    });
     let _ = std::io::stdout().write_all(report.as_bytes());
     status
 }

@@ -36,7 +36,9 @@ impl Log for Logger {
         let mut out = self.out.lock().unwrap_or_else(|e| e.into_inner());
         // A log that cannot be written must not end the guest.
         let _ = match record.level() {
-            _ if LOGS.iter().any(|(name, _)| *name == record.target()) => writeln!(out, "{}: {}", record.target(), record.args()),
+            _ if LOGS.iter().any(|(name, _)| *name == record.target()) => {
+                writeln!(out, "{}: {}", record.target(), record.args())
+            }
             Level::Error => writeln!(out, "ambidex: error: {}", record.args()),
             Level::Warn => writeln!(out, "ambidex: warning: {}", record.args()),
             _ => writeln!(out, "{}: {}", record.target(), record.args()),
@@ -54,11 +56,25 @@ pub fn start(items: &[&'static str], file: Option<&Path>) -> Result<(), String> 
         None => Box::new(io::stderr()),
         Some(path) => match File::create(path) {
             Ok(file) => Box::new(io::BufWriter::new(file)),
-            Err(e) => return Err(format!("-D: the log file {} cannot be written: {e}.", path.display())),
+            Err(e) => {
+                return Err(format!(
+                    "-D: the log file {} cannot be written: {e}.",
+                    path.display()
+                ));
+            }
         },
     };
-    let max = if items.is_empty() { LevelFilter::Warn } else { LevelFilter::Trace };
-    if log::set_boxed_logger(Box::new(Logger { items: items.to_vec(), out: Mutex::new(out) })).is_ok() {
+    let max = if items.is_empty() {
+        LevelFilter::Warn
+    } else {
+        LevelFilter::Trace
+    };
+    if log::set_boxed_logger(Box::new(Logger {
+        items: items.to_vec(),
+        out: Mutex::new(out),
+    }))
+    .is_ok()
+    {
         log::set_max_level(max);
     }
     Ok(())
@@ -70,7 +86,10 @@ mod tests {
 
     #[test]
     fn guest_errors_are_shown_on_demand_only() {
-        let logger = |items: &[&'static str]| Logger { items: items.to_vec(), out: Mutex::new(Box::new(io::sink())) };
+        let logger = |items: &[&'static str]| Logger {
+            items: items.to_vec(),
+            out: Mutex::new(Box::new(io::sink())),
+        };
         let quiet = logger(&[]);
         assert!(quiet.wants("ambidex_devices::char", Level::Warn));
         assert!(!quiet.wants("ambidex_devices::char", Level::Info));

@@ -19,10 +19,19 @@ fn main() -> ExitCode {
     for arg in std::env::args_os() {
         match arg.into_string() {
             Ok(arg) => args.push(arg),
-            Err(arg) => return refuse(&format!("the argument '{}' is not UTF-8; rename the file.", arg.display())),
+            Err(arg) => {
+                return refuse(&format!(
+                    "the argument '{}' is not UTF-8; rename the file.",
+                    arg.display()
+                ));
+            }
         }
     }
-    let program = if args.is_empty() { "ambidex".to_owned() } else { args.remove(0) };
+    let program = if args.is_empty() {
+        "ambidex".to_owned()
+    } else {
+        args.remove(0)
+    };
     let ended = match options::command(&program, &args) {
         Ok(Command::Print(text)) | Err(Stop::Help(text)) => return print(&text),
         Ok(Command::Accel) => return print(&report::capabilities()),

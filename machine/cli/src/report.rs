@@ -12,22 +12,34 @@ pub fn accelerators() -> Vec<Box<dyn Accelerator>> {
 
 /// `ambidex accel`.
 pub fn capabilities() -> String {
-    let mut out = String::from("Guests this host can run, the accelerator taken by default first:\n");
+    let mut out =
+        String::from("Guests this host can run, the accelerator taken by default first:\n");
     for arch in Arch::ALL {
-        let able: Vec<_> = accelerators().into_iter().filter_map(|a| a.caps(arch).map(|caps| (a.name(), caps))).collect();
+        let able: Vec<_> = accelerators()
+            .into_iter()
+            .filter_map(|a| a.caps(arch).map(|caps| (a.name(), caps)))
+            .collect();
         if able.is_empty() {
             let _ = writeln!(out, "  {arch:8}  not yet");
         }
         for (name, caps) in able {
             let _ = writeln!(out, "  {arch:8}  {name}: {}", describe(&caps));
             if !caps.riscv.is_empty() {
-                let _ = writeln!(out, "            extensions:{}", caps.riscv.names().fold(String::new(), |s, n| s + " " + n));
+                let _ = writeln!(
+                    out,
+                    "            extensions:{}",
+                    caps.riscv.names().fold(String::new(), |s, n| s + " " + n)
+                );
             }
         }
     }
     out.push_str(match translator_kind() {
-        Tier::Compiles => "The translator compiles to x86-64 code and interprets what runs seldom.\n",
-        Tier::Interprets => "On this host's architecture the translator interprets only, which is slow.\n",
+        Tier::Compiles => {
+            "The translator compiles to x86-64 code and interprets what runs seldom.\n"
+        }
+        Tier::Interprets => {
+            "On this host's architecture the translator interprets only, which is slow.\n"
+        }
     });
     out.push_str(&kvm());
     out
@@ -54,11 +66,19 @@ enum Tier {
 }
 
 fn translator_kind() -> Tier {
-    if cfg!(target_arch = "x86_64") { Tier::Compiles } else { Tier::Interprets }
+    if cfg!(target_arch = "x86_64") {
+        Tier::Compiles
+    } else {
+        Tier::Interprets
+    }
 }
 
 fn kvm() -> String {
-    match std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+    match std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+    {
         Ok(_) => "/dev/kvm can be opened, but Ambidex does not use it yet.\n".into(),
         Err(e) => format!("/dev/kvm cannot be opened ({e}); Ambidex does not use it yet anyway.\n"),
     }
@@ -81,7 +101,11 @@ pub fn demo(run: &Run) -> String {
         0 => "not counted".to_owned(),
         n => format!("{} ({:.0} MIPS)", grouped(n), n as f64 / seconds / 1e6),
     };
-    let harts = if run.cpus == 1 { "1 hart".to_owned() } else { format!("{} harts", run.cpus) };
+    let harts = if run.cpus == 1 {
+        "1 hart".to_owned()
+    } else {
+        format!("{} harts", run.cpus)
+    };
     format!(
         "
 guest instructions  {counted}
@@ -123,9 +147,19 @@ mod tests {
 
     #[test]
     fn demo_says_what_it_measured() {
-        let mut run = Run { accel: "tcg", cpus: 4, instructions: 3_000_000_000, wall: Duration::from_secs(2) };
+        let mut run = Run {
+            accel: "tcg",
+            cpus: 4,
+            instructions: 3_000_000_000,
+            wall: Duration::from_secs(2),
+        };
         let text = demo(&run);
-        assert!(text.contains("3'000'000'000 (1500 MIPS)") && text.contains("2.00 s") && text.contains("tcg, 4 harts"), "{text}");
+        assert!(
+            text.contains("3'000'000'000 (1500 MIPS)")
+                && text.contains("2.00 s")
+                && text.contains("tcg, 4 harts"),
+            "{text}"
+        );
         run.instructions = 0;
         assert!(demo(&run).contains("not counted"));
     }

@@ -1,12 +1,16 @@
 //! From the description of a machine to its end.
 
 use crate::backends::{self, Quit};
-use crate::options::{Board as BoardName, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Options, SerialSpec};
-use crate::terminal::{self, Caught, Stopper};
 use crate::logger;
+use crate::options::{
+    Board as BoardName, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Options, SerialSpec,
+};
+use crate::terminal::{self, Caught, Stopper};
 use ambidex_accel_tcg::Translator;
 use ambidex_cpu::riscv;
-use ambidex_devices::virtio::{Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, Port, Rng, SeededEntropy};
+use ambidex_devices::virtio::{
+    Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, Port, Rng, SeededEntropy,
+};
 use ambidex_machine::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -22,7 +26,9 @@ pub fn run(options: &Options) -> Result<u8, String> {
     }
     let reason = session.run()?;
     let signature = match (&options.signature, &session.machine) {
-        (Some(path), Some(machine)) => write_signature(machine, path, options.signature_granularity),
+        (Some(path), Some(machine)) => {
+            write_signature(machine, path, options.signature_granularity)
+        }
         _ => Ok(()),
     };
     let status = status_of(&reason, session.close());
@@ -63,7 +69,8 @@ impl Session {
     pub fn open(options: &Options, kernel: Option<Source>) -> Result<Session, String> {
         logger::start(&options.logs, options.log_file.as_deref())?;
         let stopper = Stopper::default();
-        let caught = terminal::guard(&stopper).map_err(|e| format!("signals cannot be handled: {e}."))?;
+        let caught =
+            terminal::guard(&stopper).map_err(|e| format!("signals cannot be handled: {e}."))?;
         let wish = Arc::new(Wish::default());
         let quit: Quit = {
             let (stopper, wish) = (stopper.clone(), wish.clone());
@@ -76,11 +83,29 @@ impl Session {
         };
         let accelerator = translator(options);
         check_extensions(options, &accelerator)?;
-        let machine = builder(options, kernel, &quit)?.build(&accelerator).map_err(sentence)?;
-        let mut session = Session { machine: Some(machine), stopper, wish, caught, no_shutdown: options.no_shutdown };
-        if let (Some(path), Some(machine)) = (&options.dump_dtb, session.machine.take_if(|_| options.dump_dtb.is_some())) {
-            let tree = machine.device_tree().ok_or("-machine dumpdtb: this board has no device tree.")?;
-            std::fs::write(path, tree).map_err(|e| format!("-machine dumpdtb: {} cannot be written: {e}.", path.display()))?;
+        let machine = builder(options, kernel, &quit)?
+            .build(&accelerator)
+            .map_err(sentence)?;
+        let mut session = Session {
+            machine: Some(machine),
+            stopper,
+            wish,
+            caught,
+            no_shutdown: options.no_shutdown,
+        };
+        if let (Some(path), Some(machine)) = (
+            &options.dump_dtb,
+            session.machine.take_if(|_| options.dump_dtb.is_some()),
+        ) {
+            let tree = machine
+                .device_tree()
+                .ok_or("-machine dumpdtb: this board has no device tree.")?;
+            std::fs::write(path, tree).map_err(|e| {
+                format!(
+                    "-machine dumpdtb: {} cannot be written: {e}.",
+                    path.display()
+                )
+            })?;
         }
         Ok(session)
     }
@@ -119,7 +144,10 @@ pub fn status_of(reason: &ExitReason, signal: Option<i32>) -> Result<u8, String>
         return Ok(128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)));
     }
     match reason {
-        ExitReason::PowerOff { code: 0 } | ExitReason::Reset | ExitReason::Paused | ExitReason::Until => Ok(0),
+        ExitReason::PowerOff { code: 0 }
+        | ExitReason::Reset
+        | ExitReason::Paused
+        | ExitReason::Until => Ok(0),
         // A failure must not look like success, whatever its number is.
         ExitReason::PowerOff { code } => Ok(u8::try_from(*code).unwrap_or(1)),
         ExitReason::Panicked => Err("the guest says that it has panicked.".into()),
@@ -130,12 +158,18 @@ pub fn status_of(reason: &ExitReason, signal: Option<i32>) -> Result<u8, String>
 
 fn sentence(e: MachineError) -> String {
     let text = e.to_string();
-    if text.ends_with('.') { text } else { text + "." }
+    if text.ends_with('.') {
+        text
+    } else {
+        text + "."
+    }
 }
 
 fn translator(options: &Options) -> Translator {
     let a = &options.accel;
-    let mut translator = Translator::new().interpret_only(a.tier == Some(0)).count_instructions(a.count);
+    let mut translator = Translator::new()
+        .interpret_only(a.tier == Some(0))
+        .count_instructions(a.count);
     if let Some(bytes) = a.code_size {
         translator = translator.code_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
@@ -147,8 +181,13 @@ fn translator(options: &Options) -> Translator {
 
 /// Extensions a model has but the accelerator does not are left out; those asked for by name are not, silently.
 fn check_extensions(options: &Options, accelerator: &dyn Accelerator) -> Result<(), String> {
-    let Some(text) = &options.cpu else { return Ok(()) };
-    let (Ok(CpuModel::Riscv64(asked)), Some(caps)) = (CpuModel::parse(options.arch, text), accelerator.caps(options.arch)) else {
+    let Some(text) = &options.cpu else {
+        return Ok(());
+    };
+    let (Ok(CpuModel::Riscv64(asked)), Some(caps)) = (
+        CpuModel::parse(options.arch, text),
+        accelerator.caps(options.arch),
+    ) else {
         return Ok(());
     };
     let base = riscv::Model::named(asked.name()).map_or(riscv::Ext::empty(), |m| m.extensions());
@@ -157,7 +196,11 @@ fn check_extensions(options: &Options, accelerator: &dyn Accelerator) -> Result<
         return Ok(());
     }
     let names: Vec<&str> = missing.names().collect();
-    Err(format!("-cpu: the {} accelerator does not have the extension(s) {}; leave them out.", accelerator.name(), names.join(", ")))
+    Err(format!(
+        "-cpu: the {} accelerator does not have the extension(s) {}; leave them out.",
+        accelerator.name(),
+        names.join(", ")
+    ))
 }
 
 fn builder(o: &Options, kernel: Option<Source>, quit: &Quit) -> Result<Builder, String> {
@@ -193,7 +236,11 @@ fn builder(o: &Options, kernel: Option<Source>, quit: &Quit) -> Result<Builder, 
         b = b.dtb(dtb.clone());
     }
     if o.semihosting {
-        b = b.semihosting(SemihostingConfig { files: Some(".".into()), writable: true, cmdline: o.semihosting_args.join(" ") });
+        b = b.semihosting(SemihostingConfig {
+            files: Some(".".into()),
+            writable: true,
+            cmdline: o.semihosting_args.join(" "),
+        });
     }
     if !o.loaders.is_empty() {
         return Err("-device loader is understood, but machines do not have it yet; put the pieces into one ELF image.".into());
@@ -236,7 +283,9 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
             DeviceOption::Rng => {
                 let source: Box<dyn EntropySource> = match o.icount {
                     Some(_) => Box::new(SeededEntropy::new(SEED)),
-                    None => Box::new(HostEntropy::open().map_err(|e| format!("-device virtio-rng-device: the host has no random numbers: {e}."))?),
+                    None => Box::new(HostEntropy::open().map_err(|e| {
+                        format!("-device virtio-rng-device: the host has no random numbers: {e}.")
+                    })?),
                 };
                 b.virtio(Box::new(Rng::new(source)))
             }
@@ -251,30 +300,65 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
                 }
                 b.virtio(Box::new(Console::new(opened, ConsoleSize::default())))
             }
-            DeviceOption::Blk { drive, serial, queues, read_only } => {
-                let drive = o.drives.iter().find(|d| d.id == *drive).ok_or_else(|| format!("there is no -drive with id={drive}."))?;
-                blk(b, o, drive, serial.as_deref(), queues.unwrap_or(1), read_only.unwrap_or(false))?
+            DeviceOption::Blk {
+                drive,
+                serial,
+                queues,
+                read_only,
+            } => {
+                let drive = o
+                    .drives
+                    .iter()
+                    .find(|d| d.id == *drive)
+                    .ok_or_else(|| format!("there is no -drive with id={drive}."))?;
+                blk(
+                    b,
+                    o,
+                    drive,
+                    serial.as_deref(),
+                    queues.unwrap_or(1),
+                    read_only.unwrap_or(false),
+                )?
             }
         };
     }
     Ok(b)
 }
 
-fn blk(b: Builder, o: &Options, drive: &Drive, serial: Option<&str>, queues: u16, read_only: bool) -> Result<Builder, String> {
+fn blk(
+    b: Builder,
+    o: &Options,
+    drive: &Drive,
+    serial: Option<&str>,
+    queues: u16,
+    read_only: bool,
+) -> Result<Builder, String> {
     let back_end = backends::disk(drive, read_only, o)?;
-    let serial = serial.or(drive.serial.as_deref()).unwrap_or_default().to_owned();
-    let options = BlkOptions { queues, serial, ..BlkOptions::default() };
+    let serial = serial
+        .or(drive.serial.as_deref())
+        .unwrap_or_default()
+        .to_owned();
+    let options = BlkOptions {
+        queues,
+        serial,
+        ..BlkOptions::default()
+    };
     Ok(b.virtio(Box::new(Blk::new(back_end, options))))
 }
 
 /// Writes the signature in lines of `granularity` bytes, the last filled up with zeroes, each with its most significant byte first.
 fn write_signature(machine: &Machine, path: &Path, granularity: u32) -> Result<(), String> {
     let words = machine.signature().map_err(sentence)?;
-    std::fs::write(path, lines_of(&words, granularity as usize)).map_err(|e| format!("-signature: {} cannot be written: {e}.", path.display()))
+    std::fs::write(path, lines_of(&words, granularity as usize))
+        .map_err(|e| format!("-signature: {} cannot be written: {e}.", path.display()))
 }
 
 fn lines_of(words: &str, granularity: usize) -> String {
-    let bytes: Vec<u8> = words.lines().filter_map(|w| u32::from_str_radix(w, 16).ok()).flat_map(u32::to_le_bytes).collect();
+    let bytes: Vec<u8> = words
+        .lines()
+        .filter_map(|w| u32::from_str_radix(w, 16).ok())
+        .flat_map(u32::to_le_bytes)
+        .collect();
     let mut out = String::new();
     for line in bytes.chunks(granularity.max(1)) {
         for n in (0..granularity).rev() {
@@ -297,7 +381,16 @@ mod tests {
         assert_eq!(status_of(&off(256), None), Ok(1));
         assert_eq!(status_of(&ExitReason::Reset, None), Ok(0));
         assert_eq!(status_of(&ExitReason::Paused, Some(15)), Ok(143));
-        assert!(status_of(&ExitReason::Fault { cpu: 1, reason: "lost".into() }, None).is_err_and(|e| e.contains("hart 1") && e.contains("lost")));
+        assert!(
+            status_of(
+                &ExitReason::Fault {
+                    cpu: 1,
+                    reason: "lost".into()
+                },
+                None
+            )
+            .is_err_and(|e| e.contains("hart 1") && e.contains("lost"))
+        );
     }
 
     #[test]

@@ -40,25 +40,29 @@ pub fn guard(stopper: &Stopper) -> io::Result<Caught> {
     let caught = Caught::default();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     let (seen, stopper) = (caught.clone(), stopper.clone());
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let again = seen.0.swap(signal, Ordering::SeqCst) != 0;
-            let stop = stopper.lock().unwrap_or_else(|e| e.into_inner());
-            match &*stop {
-                Some(stop) if !again => stop(),
-                _ => leave(signal),
-            }
-            drop(stop);
-            // Nobody ever notifies: this is a time limit that the end of the program cuts short.
-            let _ = std::thread::Builder::new().name("patience".into()).spawn(move || {
-                let never = Mutex::new(());
-                if let Ok(held) = never.lock() {
-                    let _ = Condvar::new().wait_timeout_while(held, PATIENCE, |()| true);
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let again = seen.0.swap(signal, Ordering::SeqCst) != 0;
+                let stop = stopper.lock().unwrap_or_else(|e| e.into_inner());
+                match &*stop {
+                    Some(stop) if !again => stop(),
+                    _ => leave(signal),
                 }
-                leave(signal);
-            });
-        }
-    })?;
+                drop(stop);
+                // Nobody ever notifies: this is a time limit that the end of the program cuts short.
+                let _ = std::thread::Builder::new()
+                    .name("patience".into())
+                    .spawn(move || {
+                        let never = Mutex::new(());
+                        if let Ok(held) = never.lock() {
+                            let _ = Condvar::new().wait_timeout_while(held, PATIENCE, |()| true);
+                        }
+                        leave(signal);
+                    });
+            }
+        })?;
     Ok(caught)
 }
 

@@ -37,7 +37,10 @@ Called as qemu-system-ARCH, for example through a link, it takes the architectur
         env!("CARGO_PKG_VERSION")
     );
     for arch in ARCHS {
-        let _ = write!(out, "\nOptions of {arch} machines. One dash or two; spelled as in QEMU where QEMU has them.\n");
+        let _ = write!(
+            out,
+            "\nOptions of {arch} machines. One dash or two; spelled as in QEMU where QEMU has them.\n"
+        );
         out.push_str(&options(arch));
     }
     out.push_str(KEYS);
@@ -47,7 +50,10 @@ Called as qemu-system-ARCH, for example through a link, it takes the architectur
 
 /// `ARCH --help`.
 pub fn machine(arch: Arch) -> String {
-    format!("usage: ambidex {arch} [OPTION...]\n{}{KEYS}{EXAMPLES}", options(arch))
+    format!(
+        "usage: ambidex {arch} [OPTION...]\n{}{KEYS}{EXAMPLES}",
+        options(arch)
+    )
 }
 
 const KEYS: &str = "
@@ -66,13 +72,21 @@ examples:
 fn options(arch: Arch) -> String {
     let mut out = String::new();
     for (group, title) in Group::ALL {
-        let specs: Vec<&Spec> = SPECS.iter().filter(|s| s.group == group && s.applies_to(arch)).collect();
+        let specs: Vec<&Spec> = SPECS
+            .iter()
+            .filter(|s| s.group == group && s.applies_to(arch))
+            .collect();
         if specs.is_empty() {
             continue;
         }
         let _ = write!(out, "\n{title}:\n");
         for spec in specs {
-            let names: Vec<String> = spec.aliases.iter().chain([&spec.name]).map(|n| format!("-{n}")).collect();
+            let names: Vec<String> = spec
+                .aliases
+                .iter()
+                .chain([&spec.name])
+                .map(|n| format!("-{n}"))
+                .collect();
             let left = match spec.effect {
                 Effect::Flag(_) => names.join(", "),
                 Effect::Value(argument, _) => format!("{} {argument}", names.join(", ")),
@@ -130,21 +144,27 @@ fn wrap<'a>(out: &mut String, words: impl Iterator<Item = &'a str>) {
 /// `-device help`.
 pub fn devices() -> String {
     let mut out = String::from("Devices ('-device NAME,help' lists the keys of one):\n");
-    DEVICES.iter().for_each(|(name, what, _)| row(&mut out, name, what));
+    DEVICES
+        .iter()
+        .for_each(|(name, what, _)| row(&mut out, name, what));
     out
 }
 
 /// `-chardev help`.
 pub fn chardevs() -> String {
-    let mut out = String::from("Kinds of character device ('-chardev KIND,help' lists the keys of one):\n");
-    CHARDEVS.iter().for_each(|(name, what, _)| row(&mut out, name, what));
+    let mut out =
+        String::from("Kinds of character device ('-chardev KIND,help' lists the keys of one):\n");
+    CHARDEVS
+        .iter()
+        .for_each(|(name, what, _)| row(&mut out, name, what));
     out
 }
 
 /// `-d help`.
 pub fn logs() -> String {
     let mut out = String::from("What can be logged, separated by commas:\n");
-    LOGS.iter().for_each(|(name, what)| row(&mut out, name, what));
+    LOGS.iter()
+        .for_each(|(name, what)| row(&mut out, name, what));
     out
 }
 
@@ -162,9 +182,20 @@ mod tests {
 
     #[test]
     fn lines_are_not_too_wide() {
-        for text in [program(), machine(Arch::Riscv64), cpus(Arch::Riscv64), devices(), chardevs(), logs()] {
+        for text in [
+            program(),
+            machine(Arch::Riscv64),
+            cpus(Arch::Riscv64),
+            devices(),
+            chardevs(),
+            logs(),
+        ] {
             for line in text.lines() {
-                let limit = if line.contains("ambidex riscv64") || line.contains("rv64") { 400 } else { 125 };
+                let limit = if line.contains("ambidex riscv64") || line.contains("rv64") {
+                    400
+                } else {
+                    125
+                };
                 assert!(line.chars().count() <= limit, "{line}");
             }
         }

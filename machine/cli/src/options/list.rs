@@ -62,7 +62,11 @@ pub struct Values(Vec<(&'static str, Value)>);
 
 impl Values {
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().rev().find(|(n, _)| *n == name).map(|(_, v)| v)
+        self.0
+            .iter()
+            .rev()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v)
     }
 
     /// The text, word or file name given for `name`.
@@ -112,7 +116,9 @@ pub fn split(text: &str) -> Vec<String> {
 /// A number: decimal, or hexadecimal after `0x`.
 pub fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
+        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            u64::from_str_radix(hex, 16).ok()
+        }
         Some(_) => None,
         None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
         None => None,
@@ -154,7 +160,10 @@ impl List {
                 },
             };
             if name.is_empty() {
-                return stop(format!("{}: there is nothing between two commas in '{text}'; a comma within a value is written twice", self.option));
+                return stop(format!(
+                    "{}: there is nothing between two commas in '{text}'; a comma within a value is written twice",
+                    self.option
+                ));
             }
             let Some(key) = self.keys.iter().find(|k| k.name == name) else {
                 let meant = match nearest(name, self.keys.iter().map(|k| k.name)) {
@@ -172,14 +181,22 @@ impl List {
         let Some(text) = text else {
             return match key.kind {
                 Kind::Switch => Ok(Value::Switch(true)),
-                _ => stop(format!("{}: '{}' needs a value: {}={}", self.option, key.name, key.name, key.kind.form())),
+                _ => stop(format!(
+                    "{}: '{}' needs a value: {}={}",
+                    self.option,
+                    key.name,
+                    key.name,
+                    key.kind.form()
+                )),
             };
         };
         let value = match key.kind {
             Kind::Text => Some(Value::Text(text.to_owned())),
             Kind::File => (!text.is_empty()).then(|| Value::Text(text.to_owned())),
             Kind::Switch => switch(text).map(Value::Switch),
-            Kind::Number(low, high) => number(text).filter(|n| (low..=high).contains(n)).map(Value::Number),
+            Kind::Number(low, high) => number(text)
+                .filter(|n| (low..=high).contains(n))
+                .map(Value::Number),
             Kind::Size(unit) => size(text, unit).map(Value::Number),
             Kind::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
         };
@@ -191,7 +208,10 @@ impl List {
                 },
                 _ => format!(": it has to be {}", key.kind.describe()),
             };
-            return stop(format!("{}: '{text}' is no value for '{}'{meant}", self.option, key.name));
+            return stop(format!(
+                "{}: '{text}' is no value for '{}'{meant}",
+                self.option, key.name
+            ));
         };
         Ok(value)
     }
@@ -199,10 +219,18 @@ impl List {
     /// The keys, one a line.
     pub fn help(&self) -> String {
         let mut out = format!("{} takes, separated by commas:\n", self.option);
-        let forms: Vec<String> = self.keys.iter().map(|k| format!("{}={}", k.name, k.kind.form())).collect();
+        let forms: Vec<String> = self
+            .keys
+            .iter()
+            .map(|k| format!("{}={}", k.name, k.kind.form()))
+            .collect();
         let width = forms.iter().map(String::len).max().unwrap_or(0).min(34);
         for (key, form) in self.keys.iter().zip(&forms) {
-            let first = if self.first == Some(key.name) { " ('NAME=' may be left out when first)".replace("NAME", key.name) } else { String::new() };
+            let first = if self.first == Some(key.name) {
+                " ('NAME=' may be left out when first)".replace("NAME", key.name)
+            } else {
+                String::new()
+            };
             let _ = writeln!(out, "  {form:width$}  {}{first}", key.help);
         }
         out
@@ -261,20 +289,40 @@ mod tests {
 
     #[test]
     fn values() {
-        let v = DISK.parse("file=a,,b=c.img,format=raw,readonly,size=2M,index=0x7,id=x").unwrap();
+        let v = DISK
+            .parse("file=a,,b=c.img,format=raw,readonly,size=2M,index=0x7,id=x")
+            .unwrap();
         assert_eq!(v.text("file"), Some("a,b=c.img"));
         assert_eq!(v.text("format"), Some("raw"));
-        assert_eq!((v.switch("readonly"), v.number("size"), v.number("index")), (Some(true), Some(2 << 20), Some(7)));
+        assert_eq!(
+            (v.switch("readonly"), v.number("size"), v.number("index")),
+            (Some(true), Some(2 << 20), Some(7))
+        );
         let v = DISK.parse("disk.img,readonly=off,readonly=on").unwrap();
-        assert_eq!((v.text("file"), v.switch("readonly")), (Some("disk.img"), Some(true)));
+        assert_eq!(
+            (v.text("file"), v.switch("readonly")),
+            (Some("disk.img"), Some(true))
+        );
     }
 
     #[test]
     fn errors_say_what_was_meant() {
-        assert_eq!(error("x,formt=raw"), "-disk: unknown key 'formt': did you mean 'format'?");
-        assert_eq!(error("x,zebra=1"), "-disk: unknown key 'zebra': '-disk help' lists what it takes.");
-        assert_eq!(error("x,format=rwa"), "-disk: 'rwa' is no value for 'format'; did you mean 'raw'?");
-        assert_eq!(error("x,index=8"), "-disk: '8' is no value for 'index': it has to be a number from 0 to 7");
+        assert_eq!(
+            error("x,formt=raw"),
+            "-disk: unknown key 'formt': did you mean 'format'?"
+        );
+        assert_eq!(
+            error("x,zebra=1"),
+            "-disk: unknown key 'zebra': '-disk help' lists what it takes."
+        );
+        assert_eq!(
+            error("x,format=rwa"),
+            "-disk: 'rwa' is no value for 'format'; did you mean 'raw'?"
+        );
+        assert_eq!(
+            error("x,index=8"),
+            "-disk: '8' is no value for 'index': it has to be a number from 0 to 7"
+        );
         assert_eq!(error("x,index"), "-disk: 'index' needs a value: index=N");
         assert!(error("x,,,y").contains("unknown key 'y'"));
         assert!(error("x,").contains("between two commas"));
@@ -283,7 +331,9 @@ mod tests {
     #[test]
     fn help_names_every_key() {
         for text in ["help", "x,help", "?"] {
-            let Err(Stop::Help(help)) = DISK.parse(text) else { panic!("{text}") };
+            let Err(Stop::Help(help)) = DISK.parse(text) else {
+                panic!("{text}")
+            };
             assert!(DISK.keys.iter().all(|k| help.contains(k.name)), "{help}");
         }
     }

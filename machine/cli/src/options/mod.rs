@@ -172,9 +172,16 @@ pub struct Drive {
 /// A device that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceOption {
-    Blk { drive: String, serial: Option<String>, queues: Option<u16>, read_only: Option<bool> },
+    Blk {
+        drive: String,
+        serial: Option<String>,
+        queues: Option<u16>,
+        read_only: Option<bool>,
+    },
     Rng,
-    Console { ports: Vec<Port> },
+    Console {
+        ports: Vec<Port>,
+    },
 }
 
 /// A port of a virtio console device.
@@ -190,7 +197,12 @@ pub struct Port {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loader {
     /// A file: an ELF image at its own addresses, or anything at `addr`; `cpu` starts at its entry or at `addr`.
-    File { file: PathBuf, addr: Option<u64>, cpu: Option<u32>, raw: bool },
+    File {
+        file: PathBuf,
+        addr: Option<u64>,
+        cpu: Option<u32>,
+        raw: bool,
+    },
     /// `len` bytes of `data`, little endian.
     Data { addr: u64, data: u64, len: u8 },
     /// `cpu` starts at `addr`.
@@ -203,10 +215,20 @@ pub enum CharSpec {
     Stdio,
     Null,
     /// Output to `output`, input from `input`.
-    File { output: PathBuf, input: Option<PathBuf> },
+    File {
+        output: PathBuf,
+        input: Option<PathBuf>,
+    },
     Pty,
-    Unix { path: PathBuf, server: bool },
-    Tcp { host: String, port: u16, server: bool },
+    Unix {
+        path: PathBuf,
+        server: bool,
+    },
+    Tcp {
+        host: String,
+        port: u16,
+        server: bool,
+    },
 }
 
 /// A serial line's host end.

@@ -2,13 +2,19 @@
 
 use super::suggest::nearest;
 use super::table::{ABSENT, Effect, SPECS, find};
-use super::{Board, CharSpec, Command, DeviceOption, DriveUse, Firmware, Options, SerialSpec, Stop, help, stop};
+use super::{
+    Board, CharSpec, Command, DeviceOption, DriveUse, Firmware, Options, SerialSpec, Stop, help,
+    stop,
+};
 use ambidex_cpu::Arch;
 use std::path::Path;
 
 /// What `program`, as it was called, is asked to do by `args`.
 pub fn command(program: &str, args: &[String]) -> Result<Command, Stop> {
-    let name = Path::new(program).file_name().and_then(|n| n.to_str()).unwrap_or(program);
+    let name = Path::new(program)
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or(program);
     if let Some(arch) = name.strip_prefix("qemu-system-") {
         return machine(architecture(arch)?, args);
     }
@@ -19,15 +25,22 @@ pub fn command(program: &str, args: &[String]) -> Result<Command, Stop> {
         "demo" => demo(rest),
         "accel" => match rest.first().map(String::as_str) {
             None => Ok(Command::Accel),
-            Some(extra) => stop(format!("'ambidex accel' takes nothing more, but there is '{extra}'.")),
+            Some(extra) => stop(format!(
+                "'ambidex accel' takes nothing more, but there is '{extra}'."
+            )),
         },
         "-h" | "-help" | "--help" | "-?" | "help" => Ok(Command::Print(help::program())),
         "-version" | "--version" | "-V" | "version" => Ok(Command::Print(help::version())),
         word if word.starts_with('-') => {
             let option = word.trim_start_matches('-');
             match find(option.split('=').next().unwrap_or(option), Arch::Riscv64) {
-                Some(_) => stop(format!("say first which kind of guest: ambidex riscv64 {}", args.join(" "))),
-                None => stop(format!("unknown option {word}; 'ambidex --help' lists what there is.")),
+                Some(_) => stop(format!(
+                    "say first which kind of guest: ambidex riscv64 {}",
+                    args.join(" ")
+                )),
+                None => stop(format!(
+                    "unknown option {word}; 'ambidex --help' lists what there is."
+                )),
             }
         }
         word => machine(architecture(word)?, rest),
@@ -37,12 +50,20 @@ pub fn command(program: &str, args: &[String]) -> Result<Command, Stop> {
 fn architecture(word: &str) -> Result<Arch, Stop> {
     match word.parse::<Arch>() {
         Ok(arch) if help::ARCHS.contains(&arch) => Ok(arch),
-        Ok(arch) => stop(format!("{arch} guests cannot be run yet; those that can: {}.", help::ARCHS.map(Arch::name).join(", "))),
+        Ok(arch) => stop(format!(
+            "{arch} guests cannot be run yet; those that can: {}.",
+            help::ARCHS.map(Arch::name).join(", ")
+        )),
         Err(_) => {
-            let known = help::ARCHS.map(Arch::name).into_iter().chain(["accel", "demo", "help"]);
+            let known = help::ARCHS
+                .map(Arch::name)
+                .into_iter()
+                .chain(["accel", "demo", "help"]);
             match nearest(word, known) {
                 Some(meant) => stop(format!("unknown command '{word}': did you mean '{meant}'?")),
-                None => stop(format!("unknown command '{word}'; 'ambidex --help' lists what there is.")),
+                None => stop(format!(
+                    "unknown command '{word}'; 'ambidex --help' lists what there is."
+                )),
             }
         }
     }
@@ -53,8 +74,13 @@ fn demo(args: &[String]) -> Result<Command, Stop> {
         Ok(options) => options,
         Err(print) => return Ok(Command::Print(print)),
     };
-    if options.kernel.is_some() || options.firmware != Firmware::Default || options.board != Board::Virt {
-        return stop("the demo is a kernel of its own for the virt board; to run another use 'ambidex riscv64'.");
+    if options.kernel.is_some()
+        || options.firmware != Firmware::Default
+        || options.board != Board::Virt
+    {
+        return stop(
+            "the demo is a kernel of its own for the virt board; to run another use 'ambidex riscv64'.",
+        );
     }
     consistent(&options)?;
     Ok(Command::Demo(Box::new(options)))
@@ -66,11 +92,19 @@ fn machine(arch: Arch, args: &[String]) -> Result<Command, Stop> {
         Err(print) => return Ok(Command::Print(print)),
     };
     let flash = options.drives.iter().any(|d| d.attach == DriveUse::Pflash);
-    let something = options.kernel.is_some() || flash || !options.loaders.is_empty() || options.dump_dtb.is_some();
+    let something = options.kernel.is_some()
+        || flash
+        || !options.loaders.is_empty()
+        || options.dump_dtb.is_some();
     if !something && !matches!(options.firmware, Firmware::File(_)) {
-        return stop("there is nothing to run: give -kernel FILE or -bios FILE, or run 'ambidex demo'.");
+        return stop(
+            "there is nothing to run: give -kernel FILE or -bios FILE, or run 'ambidex demo'.",
+        );
     }
-    for (given, name) in [(options.initrd.is_some(), "-initrd"), (options.append.is_some(), "-append")] {
+    for (given, name) in [
+        (options.initrd.is_some(), "-initrd"),
+        (options.append.is_some(), "-append"),
+    ] {
         if given && options.kernel.is_none() {
             return stop(format!("{name} needs a -kernel that it is for."));
         }
@@ -84,8 +118,14 @@ fn options(arch: Arch, args: &[String]) -> Result<Result<Options, String>, Stop>
     let mut options = Options::new(arch);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
-        let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|n| !n.is_empty()) else {
-            return stop(format!("'{arg}' is no option. Disk images are given by -drive file={arg},format=raw,if=virtio"));
+        let Some(name) = arg
+            .strip_prefix("--")
+            .or_else(|| arg.strip_prefix('-'))
+            .filter(|n| !n.is_empty())
+        else {
+            return stop(format!(
+                "'{arg}' is no option. Disk images are given by -drive file={arg},format=raw,if=virtio"
+            ));
         };
         match name {
             "h" | "help" | "?" => return Ok(Err(help::machine(arch))),
@@ -93,7 +133,9 @@ fn options(arch: Arch, args: &[String]) -> Result<Result<Options, String>, Stop>
             _ => {}
         }
         // `--smp=4` for those who are used to it; no name of an option has '=' in it.
-        let (name, attached) = name.split_once('=').map_or((name, None), |(n, v)| (n, Some(v)));
+        let (name, attached) = name
+            .split_once('=')
+            .map_or((name, None), |(n, v)| (n, Some(v)));
         let Some(spec) = find(name, arch) else {
             return Err(Stop::Error(unknown(name, arch)));
         };
@@ -118,7 +160,10 @@ fn unknown(name: &str, arch: Arch) -> String {
     if let Some((_, instead)) = ABSENT.iter().find(|(n, _)| *n == name) {
         return format!("-{name} is an option of QEMU that is not here: {instead}.");
     }
-    let known = SPECS.iter().filter(|s| s.applies_to(arch)).flat_map(|s| s.aliases.iter().chain([&s.name]).copied());
+    let known = SPECS
+        .iter()
+        .filter(|s| s.applies_to(arch))
+        .flat_map(|s| s.aliases.iter().chain([&s.name]).copied());
     match nearest(name, known) {
         Some(meant) => format!("unknown option -{name}: did you mean -{meant}?"),
         None => format!("unknown option -{name}; 'ambidex {arch} --help' lists what there is."),
@@ -133,19 +178,33 @@ fn consistent(o: &Options) -> Result<(), Stop> {
     if o.board == Board::Spike && (!o.drives.is_empty() || !o.devices.is_empty()) {
         return stop("the spike board has neither disks nor virtio devices; use -M virt.");
     }
-    let mut taken: Vec<&str> = o.drives.iter().filter(|d| d.attach != DriveUse::None).map(|d| d.id.as_str()).collect();
+    let mut taken: Vec<&str> = o
+        .drives
+        .iter()
+        .filter(|d| d.attach != DriveUse::None)
+        .map(|d| d.id.as_str())
+        .collect();
     for device in &o.devices {
         if let DeviceOption::Blk { drive, .. } = device {
             if !o.drives.iter().any(|d| d.id == *drive) {
-                return stop(format!("-device virtio-blk-device: there is no -drive with id={drive}."));
+                return stop(format!(
+                    "-device virtio-blk-device: there is no -drive with id={drive}."
+                ));
             }
             if taken.contains(&drive.as_str()) {
-                return stop(format!("the drive '{drive}' is attached twice; a -drive for a -device has if=none."));
+                return stop(format!(
+                    "the drive '{drive}' is attached twice; a -drive for a -device has if=none."
+                ));
             }
             taken.push(drive);
         }
     }
-    if o.drives.iter().filter(|d| d.attach == DriveUse::Pflash).count() > 2 {
+    if o.drives
+        .iter()
+        .filter(|d| d.attach == DriveUse::Pflash)
+        .count()
+        > 2
+    {
         return stop("the board has two flash memories, and there are more -drive if=pflash.");
     }
 
@@ -170,9 +229,15 @@ fn consistent(o: &Options) -> Result<(), Stop> {
         stdio += usize::from(*spec == CharSpec::Stdio);
         ends.push(id);
     }
-    stdio += o.serials.iter().filter(|s| **s == SerialSpec::Own(CharSpec::Stdio)).count();
+    stdio += o
+        .serials
+        .iter()
+        .filter(|s| **s == SerialSpec::Own(CharSpec::Stdio))
+        .count();
     if stdio > 1 {
-        return stop("standard input and output are used twice; send one of the consoles elsewhere, for instance -serial null.");
+        return stop(
+            "standard input and output are used twice; send one of the consoles elsewhere, for instance -serial null.",
+        );
     }
     Ok(())
 }

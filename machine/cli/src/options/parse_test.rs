@@ -44,16 +44,29 @@ fn commands() {
     assert!(printed("riscv64 -device help").contains("virtio-rng-device"));
     assert!(printed("riscv64 -device virtio-blk-device,help").contains("num-queues"));
     assert!(printed("riscv64 -d help").contains("guest_errors"));
-    assert!(matches!(command("/usr/bin/qemu-system-riscv64", &words("-kernel x")), Ok(Command::Run(o)) if o.arch == Arch::Riscv64));
-    let Ok(Command::Demo(o)) = command("ambidex", &words("demo -smp 4 -append demo.shell")) else { panic!() };
+    assert!(
+        matches!(command("/usr/bin/qemu-system-riscv64", &words("-kernel x")), Ok(Command::Run(o)) if o.arch == Arch::Riscv64)
+    );
+    let Ok(Command::Demo(o)) = command("ambidex", &words("demo -smp 4 -append demo.shell")) else {
+        panic!()
+    };
     assert_eq!((o.cpus, o.append.as_deref()), (4, Some("demo.shell")));
 }
 
 #[test]
 fn a_wrong_command_says_what_was_meant() {
-    assert_eq!(error_of("ambidex", "risc64"), "unknown command 'risc64': did you mean 'riscv64'?");
-    assert_eq!(error_of("ambidex", "aarch64"), "aarch64 guests cannot be run yet; those that can: riscv64.");
-    assert_eq!(error_of("ambidex", "-kernel x"), "say first which kind of guest: ambidex riscv64 -kernel x");
+    assert_eq!(
+        error_of("ambidex", "risc64"),
+        "unknown command 'risc64': did you mean 'riscv64'?"
+    );
+    assert_eq!(
+        error_of("ambidex", "aarch64"),
+        "aarch64 guests cannot be run yet; those that can: riscv64."
+    );
+    assert_eq!(
+        error_of("ambidex", "-kernel x"),
+        "say first which kind of guest: ambidex riscv64 -kernel x"
+    );
     assert!(error_of("ambidex", "frobnicate").contains("--help"));
     assert!(error_of("qemu-system-sparc", "-kernel x").contains("unknown command 'sparc'"));
     assert!(error_of("ambidex", "demo -kernel x").contains("ambidex riscv64"));
@@ -61,29 +74,64 @@ fn a_wrong_command_says_what_was_meant() {
 
 #[test]
 fn a_usual_line() {
-    let o = run("-M virt -cpu rv64,+zicond -m 1G -smp 4 -nographic -no-reboot -nic none -kernel Image -initrd i.gz \
+    let o = run(
+        "-M virt -cpu rv64,+zicond -m 1G -smp 4 -nographic -no-reboot -nic none -kernel Image -initrd i.gz \
         -append console=ttyS0 -bios none -drive file=d.img,format=raw,if=none,id=disk -device virtio-blk-device,drive=disk \
-        -device virtio-rng-device --accel=tcg,tier=0,code-size=64M -icount shift=1,sleep=off");
+        -device virtio-rng-device --accel=tcg,tier=0,code-size=64M -icount shift=1,sleep=off",
+    );
     assert_eq!((o.memory, o.cpus, o.no_reboot), (Some(1 << 30), 4, true));
-    assert_eq!((o.kernel, o.initrd), (Some(PathBuf::from("Image")), Some(PathBuf::from("i.gz"))));
-    assert_eq!((o.append.as_deref(), o.firmware), (Some("console=ttyS0"), Firmware::None));
-    assert_eq!((o.accel.tier, o.accel.code_size, o.icount), (Some(0), Some(64 << 20), Some(1)));
+    assert_eq!(
+        (o.kernel, o.initrd),
+        (Some(PathBuf::from("Image")), Some(PathBuf::from("i.gz")))
+    );
+    assert_eq!(
+        (o.append.as_deref(), o.firmware),
+        (Some("console=ttyS0"), Firmware::None)
+    );
+    assert_eq!(
+        (o.accel.tier, o.accel.code_size, o.icount),
+        (Some(0), Some(64 << 20), Some(1))
+    );
     assert_eq!(
         o.drives,
-        [Drive { id: "disk".into(), file: "d.img".into(), attach: DriveUse::None, read_only: false, serial: None, unit: None }]
+        [Drive {
+            id: "disk".into(),
+            file: "d.img".into(),
+            attach: DriveUse::None,
+            read_only: false,
+            serial: None,
+            unit: None
+        }]
     );
     assert_eq!(
         o.devices,
-        [DeviceOption::Blk { drive: "disk".into(), serial: None, queues: None, read_only: None }, DeviceOption::Rng]
+        [
+            DeviceOption::Blk {
+                drive: "disk".into(),
+                serial: None,
+                queues: None,
+                read_only: None
+            },
+            DeviceOption::Rng
+        ]
     );
     assert!(o.cpu.is_some());
 }
 
 #[test]
 fn unknown_options() {
-    assert_eq!(error("-appendd x"), "unknown option -appendd: did you mean -append?");
-    assert_eq!(error("--kernal x"), "unknown option -kernal: did you mean -kernel?");
-    assert_eq!(error("-frobnicate"), "unknown option -frobnicate; 'ambidex riscv64 --help' lists what there is.");
+    assert_eq!(
+        error("-appendd x"),
+        "unknown option -appendd: did you mean -append?"
+    );
+    assert_eq!(
+        error("--kernal x"),
+        "unknown option -kernal: did you mean -kernel?"
+    );
+    assert_eq!(
+        error("-frobnicate"),
+        "unknown option -frobnicate; 'ambidex riscv64 --help' lists what there is."
+    );
     assert!(error("-gdb tcp::1234").contains("no debugger"));
     assert!(error("-S").contains("no debugger"));
     assert!(error("-enable-kvm").contains("-accel tcg"));
@@ -114,12 +162,21 @@ fn wrong_values() {
         ("-drive format=raw", "file=FILE"),
         ("-drive file=x,format=qcow2", "it can be raw"),
         ("-drive file=x,if=ide", "it can be virtio, none, pflash"),
-        ("-drive file=a,id=d -drive file=b,id=d", "two drives called 'd'"),
+        (
+            "-drive file=a,id=d -drive file=b,id=d",
+            "two drives called 'd'",
+        ),
         ("-device virtio-blk-device", "drive=ID"),
         ("-device virtio-blk-pci,drive=d", "use virtio-blk-device"),
-        ("-device virtio-rng-devise", "did you mean 'virtio-rng-device'?"),
+        (
+            "-device virtio-rng-devise",
+            "did you mean 'virtio-rng-device'?",
+        ),
         ("-device e1000", "unknown device"),
-        ("-device virtconsole,chardev=c", "virtio-serial-device before it"),
+        (
+            "-device virtconsole,chardev=c",
+            "virtio-serial-device before it",
+        ),
         ("-device loader", "file="),
         ("-device loader,addr=0x80000000,data=1", "data-len"),
         ("-serial telnet:localhost:1", "no 'telnet' yet"),
@@ -147,14 +204,32 @@ fn things_that_do_not_fit_together() {
         ("-initrd x -bios b", "-initrd needs a -kernel"),
         ("-append x -bios b", "-append needs a -kernel"),
         ("-kernel k -signature s", "-M spike"),
-        ("-kernel k -M spike -drive file=x", "spike board has neither"),
-        ("-kernel k -device virtio-blk-device,drive=d", "no -drive with id=d"),
-        ("-kernel k -drive file=x,id=d -device virtio-blk-device,drive=d", "attached twice"),
+        (
+            "-kernel k -M spike -drive file=x",
+            "spike board has neither",
+        ),
+        (
+            "-kernel k -device virtio-blk-device,drive=d",
+            "no -drive with id=d",
+        ),
+        (
+            "-kernel k -drive file=x,id=d -device virtio-blk-device,drive=d",
+            "attached twice",
+        ),
         ("-kernel k -serial chardev:c", "no -chardev with id=c"),
         ("-kernel k -serial stdio -serial mon:stdio", "used twice"),
-        ("-kernel k -chardev stdio,id=c -device virtio-serial-device -device virtconsole,chardev=c", "used twice"),
-        ("-kernel k -chardev null,id=c -serial chardev:c -serial chardev:c", "'c' is used twice"),
-        ("-kernel k -pflash a -pflash b -pflash c", "two flash memories"),
+        (
+            "-kernel k -chardev stdio,id=c -device virtio-serial-device -device virtconsole,chardev=c",
+            "used twice",
+        ),
+        (
+            "-kernel k -chardev null,id=c -serial chardev:c -serial chardev:c",
+            "'c' is used twice",
+        ),
+        (
+            "-kernel k -pflash a -pflash b -pflash c",
+            "two flash memories",
+        ),
     ] {
         let e = error(line);
         assert!(e.contains(says), "{line}: {e}");
@@ -169,38 +244,95 @@ fn consoles() {
     };
     assert_eq!(own("mon:stdio"), CharSpec::Stdio);
     assert_eq!(own("none"), CharSpec::Null);
-    assert_eq!(own("file:a:b"), CharSpec::File { output: "a:b".into(), input: None });
-    assert_eq!(own("unix:/s,server,nowait"), CharSpec::Unix { path: "/s".into(), server: true });
-    assert_eq!(own("unix:/s,server=on"), CharSpec::Unix { path: "/s".into(), server: true });
-    let tcp = |host: &str, server| CharSpec::Tcp { host: host.into(), port: 7, server };
+    assert_eq!(
+        own("file:a:b"),
+        CharSpec::File {
+            output: "a:b".into(),
+            input: None
+        }
+    );
+    assert_eq!(
+        own("unix:/s,server,nowait"),
+        CharSpec::Unix {
+            path: "/s".into(),
+            server: true
+        }
+    );
+    assert_eq!(
+        own("unix:/s,server=on"),
+        CharSpec::Unix {
+            path: "/s".into(),
+            server: true
+        }
+    );
+    let tcp = |host: &str, server| CharSpec::Tcp {
+        host: host.into(),
+        port: 7,
+        server,
+    };
     assert_eq!(own("tcp:localhost:7"), tcp("localhost", false));
     assert_eq!(own("tcp::7,server=on,wait=off"), tcp("", true));
     assert_eq!(own("tcp:[::1]:7"), tcp("[::1]", false));
 
-    let o = run("-kernel k -serial null -chardev stdio,id=c -device virtio-serial-device -device virtconsole,chardev=c,name=n");
-    assert_eq!(o.devices, [DeviceOption::Console { ports: vec![Port { chardev: "c".into(), name: Some("n".into()), console: true }] }]);
+    let o = run(
+        "-kernel k -serial null -chardev stdio,id=c -device virtio-serial-device -device virtconsole,chardev=c,name=n",
+    );
+    assert_eq!(
+        o.devices,
+        [DeviceOption::Console {
+            ports: vec![Port {
+                chardev: "c".into(),
+                name: Some("n".into()),
+                console: true
+            }]
+        }]
+    );
 }
 
 #[test]
 fn loaders() {
-    let o = run("-device loader,file=a.elf -device loader,file=b,addr=0x80000000,force-raw=on \
-        -device loader,addr=16,data=0xff,data-len=1 -device loader,addr=0x80000000,cpu-num=1");
+    let o = run(
+        "-device loader,file=a.elf -device loader,file=b,addr=0x80000000,force-raw=on \
+        -device loader,addr=16,data=0xff,data-len=1 -device loader,addr=0x80000000,cpu-num=1",
+    );
     assert_eq!(
         o.loaders,
         [
-            Loader::File { file: "a.elf".into(), addr: None, cpu: None, raw: false },
-            Loader::File { file: "b".into(), addr: Some(0x8000_0000), cpu: None, raw: true },
-            Loader::Data { addr: 16, data: 255, len: 1 },
-            Loader::Start { addr: 0x8000_0000, cpu: 1 },
+            Loader::File {
+                file: "a.elf".into(),
+                addr: None,
+                cpu: None,
+                raw: false
+            },
+            Loader::File {
+                file: "b".into(),
+                addr: Some(0x8000_0000),
+                cpu: None,
+                raw: true
+            },
+            Loader::Data {
+                addr: 16,
+                data: 255,
+                len: 1
+            },
+            Loader::Start {
+                addr: 0x8000_0000,
+                cpu: 1
+            },
         ]
     );
 }
 
 #[test]
 fn later_options_win() {
-    let o = run("-kernel a -kernel b -m 1G -m 512 -accel tcg,tier=0 -accel tcg,count=on -M spike -M virt");
+    let o = run(
+        "-kernel a -kernel b -m 1G -m 512 -accel tcg,tier=0 -accel tcg,count=on -M spike -M virt",
+    );
     assert_eq!((o.kernel, o.memory), (Some("b".into()), Some(512 << 20)));
-    assert_eq!((o.accel.tier, o.accel.count, o.board), (Some(0), true, Board::Virt));
+    assert_eq!(
+        (o.accel.tier, o.accel.count, o.board),
+        (Some(0), true, Board::Virt)
+    );
 }
 
 proptest! {

@@ -3,7 +3,8 @@
 use super::list::{Kind, List, Values, key, number, size, split};
 use super::suggest::nearest;
 use super::{
-    Board, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Loader, Options, Port, SerialSpec, Stop, help, stop,
+    Board, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Loader, Options, Port, SerialSpec,
+    Stop, help, stop,
 };
 use ambidex_cpu::CpuModel;
 use std::path::PathBuf;
@@ -13,13 +14,22 @@ type Done = Result<(), Stop>;
 /// A sentence that names those there are, and the one that was probably meant.
 fn unknown<T>(option: &str, what: &str, word: &str, known: &[&str]) -> Result<T, Stop> {
     match nearest(word, known.iter().copied()) {
-        Some(k) => stop(format!("{option}: unknown {what} '{word}': did you mean '{k}'?")),
-        None => stop(format!("{option}: unknown {what} '{word}': it can be {}", known.join(", "))),
+        Some(k) => stop(format!(
+            "{option}: unknown {what} '{word}': did you mean '{k}'?"
+        )),
+        None => stop(format!(
+            "{option}: unknown {what} '{word}': it can be {}",
+            known.join(", ")
+        )),
     }
 }
 
 fn file(option: &str, text: &str) -> Result<PathBuf, Stop> {
-    if text.is_empty() { stop(format!("{option} needs the name of a file.")) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() {
+        stop(format!("{option} needs the name of a file."))
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 pub fn kernel(o: &mut Options, text: &str) -> Done {
@@ -55,14 +65,38 @@ static MACHINE: List = List {
     option: "-machine",
     first: Some("type"),
     keys: &[
-        key("type", Kind::Choice(&["virt", "spike"]), "virt: QEMU's virt board; spike: RAM and HTIF, for test programs"),
-        key("dumpdtb", Kind::File, "write the device tree here and do not run"),
+        key(
+            "type",
+            Kind::Choice(&["virt", "spike"]),
+            "virt: QEMU's virt board; spike: RAM and HTIF, for test programs",
+        ),
+        key(
+            "dumpdtb",
+            Kind::File,
+            "write the device tree here and do not run",
+        ),
         key("accel", Kind::Choice(&["tcg", "kvm"]), "the same as -accel"),
-        key("aclint", Kind::Switch, "only 'off': the interruptor is a CLINT"),
-        key("aia", Kind::Choice(&["none"]), "only 'none': the interrupt controller is a PLIC"),
-        key("acpi", Kind::Switch, "only 'off': the guest gets a device tree"),
+        key(
+            "aclint",
+            Kind::Switch,
+            "only 'off': the interruptor is a CLINT",
+        ),
+        key(
+            "aia",
+            Kind::Choice(&["none"]),
+            "only 'none': the interrupt controller is a PLIC",
+        ),
+        key(
+            "acpi",
+            Kind::Switch,
+            "only 'off': the guest gets a device tree",
+        ),
         key("signature", Kind::File, "spike: the same as -signature"),
-        key("signature-granularity", Kind::Choice(&["1", "2", "4", "8", "16"]), "spike: the same as -signature-granularity"),
+        key(
+            "signature-granularity",
+            Kind::Choice(&["1", "2", "4", "8", "16"]),
+            "spike: the same as -signature-granularity",
+        ),
     ],
 };
 
@@ -80,7 +114,9 @@ pub fn machine(o: &mut Options, text: &str) -> Done {
     o.dump_dtb = v.file("dumpdtb").or(o.dump_dtb.take());
     for absent in ["aclint", "acpi"] {
         if v.switch(absent) == Some(true) {
-            return stop(format!("-machine: this board has no {absent}; leave '{absent}' off."));
+            return stop(format!(
+                "-machine: this board has no {absent}; leave '{absent}' off."
+            ));
         }
     }
     if v.text("accel") == Some("kvm") {
@@ -90,7 +126,10 @@ pub fn machine(o: &mut Options, text: &str) -> Done {
 }
 
 fn no_kvm(o: &Options) -> Done {
-    stop(format!("-accel kvm: KVM cannot run {} guests on this host; leave -accel out, or use -accel tcg.", o.arch))
+    stop(format!(
+        "-accel kvm: KVM cannot run {} guests on this host; leave -accel out, or use -accel tcg.",
+        o.arch
+    ))
 }
 
 static ACCEL: List = List {
@@ -98,12 +137,32 @@ static ACCEL: List = List {
     first: Some("name"),
     keys: &[
         key("name", Kind::Choice(&["tcg", "kvm"]), "tcg: the translator"),
-        key("tier", Kind::Number(0, 1), "0: interpret everything; 1: compile what runs more than once (the default)"),
-        key("count", Kind::Switch, "count instructions exactly, which costs a little"),
-        key("code-size", Kind::Size(1 << 20), "room for each hart's compiled code, in MiB unless there is a suffix"),
+        key(
+            "tier",
+            Kind::Number(0, 1),
+            "0: interpret everything; 1: compile what runs more than once (the default)",
+        ),
+        key(
+            "count",
+            Kind::Switch,
+            "count instructions exactly, which costs a little",
+        ),
+        key(
+            "code-size",
+            Kind::Size(1 << 20),
+            "room for each hart's compiled code, in MiB unless there is a suffix",
+        ),
         key("tb-size", Kind::Size(1 << 20), "the same, as QEMU calls it"),
-        key("compile-after", Kind::Number(1, u32::MAX as u64), "interpret a block this many times before it is compiled"),
-        key("thread", Kind::Choice(&["multi"]), "only 'multi': each hart has a thread"),
+        key(
+            "compile-after",
+            Kind::Number(1, u32::MAX as u64),
+            "interpret a block this many times before it is compiled",
+        ),
+        key(
+            "thread",
+            Kind::Choice(&["multi"]),
+            "only 'multi': each hart has a thread",
+        ),
     ],
 };
 
@@ -117,7 +176,10 @@ pub fn accel(o: &mut Options, text: &str) -> Done {
     }
     o.accel.tier = v.number("tier").map(|n| n as u8).or(o.accel.tier);
     o.accel.count = v.switch("count").unwrap_or(o.accel.count);
-    o.accel.compile_after = v.number("compile-after").map(|n| n as u32).or(o.accel.compile_after);
+    o.accel.compile_after = v
+        .number("compile-after")
+        .map(|n| n as u32)
+        .or(o.accel.compile_after);
     if let Some(bytes) = v.number("code-size").or(v.number("tb-size")) {
         if !CODE_SIZE.contains(&bytes) {
             return stop("-accel: the room for compiled code has to be between 1M and 1G.");
@@ -143,8 +205,16 @@ static SMP: List = List {
     first: Some("cpus"),
     keys: &[
         key("cpus", Kind::Number(1, 512), "number of harts"),
-        key("maxcpus", Kind::Number(1, 512), "the same number: harts cannot be added later"),
-        key("sockets", Kind::Number(1, 512), "sockets × cores × threads has to be the number of harts"),
+        key(
+            "maxcpus",
+            Kind::Number(1, 512),
+            "the same number: harts cannot be added later",
+        ),
+        key(
+            "sockets",
+            Kind::Number(1, 512),
+            "sockets × cores × threads has to be the number of harts",
+        ),
         key("cores", Kind::Number(1, 512), "likewise"),
         key("threads", Kind::Number(1, 512), "likewise"),
     ],
@@ -156,10 +226,14 @@ pub fn smp(o: &mut Options, text: &str) -> Done {
     let product: u64 = shape.iter().map(|n| n.unwrap_or(1)).product();
     let cpus = v.number("cpus").unwrap_or(product);
     if shape.iter().any(Option::is_some) && product != cpus {
-        return stop(format!("-smp: sockets × cores × threads is {product}, but there are {cpus} harts."));
+        return stop(format!(
+            "-smp: sockets × cores × threads is {product}, but there are {cpus} harts."
+        ));
     }
     if v.number("maxcpus").is_some_and(|max| max != cpus) {
-        return stop(format!("-smp: harts cannot be added later; leave 'maxcpus' out, or make it {cpus}."));
+        return stop(format!(
+            "-smp: harts cannot be added later; leave 'maxcpus' out, or make it {cpus}."
+        ));
     }
     match u32::try_from(cpus) {
         Ok(n) if n <= 512 => o.cpus = n,
@@ -168,13 +242,22 @@ pub fn smp(o: &mut Options, text: &str) -> Done {
     Ok(())
 }
 
-static MEMORY: List =
-    List { option: "-m", first: Some("size"), keys: &[key("size", Kind::Size(1 << 20), "RAM, in MiB unless there is a suffix")] };
+static MEMORY: List = List {
+    option: "-m",
+    first: Some("size"),
+    keys: &[key(
+        "size",
+        Kind::Size(1 << 20),
+        "RAM, in MiB unless there is a suffix",
+    )],
+};
 
 pub fn memory(o: &mut Options, text: &str) -> Done {
     match MEMORY.parse(text)?.number("size") {
         Some(0) | None => stop("-m: a machine needs some memory."),
-        Some(n) if n % 4096 != 0 => stop(format!("-m: {n} bytes are no whole number of pages of 4 KiB.")),
+        Some(n) if n % 4096 != 0 => stop(format!(
+            "-m: {n} bytes are no whole number of pages of 4 KiB."
+        )),
         Some(n) => {
             o.memory = Some(n);
             Ok(())
@@ -188,13 +271,21 @@ static DRIVE: List = List {
     keys: &[
         key("file", Kind::File, "the image"),
         key("format", Kind::Choice(&["raw"]), "the image's format"),
-        key("if", Kind::Choice(&["virtio", "none", "pflash"]), "how it is attached; none: by a -device that names it"),
+        key(
+            "if",
+            Kind::Choice(&["virtio", "none", "pflash"]),
+            "how it is attached; none: by a -device that names it",
+        ),
         key("id", Kind::Text, "its name"),
         key("readonly", Kind::Switch, "refuse writes"),
         key("serial", Kind::Text, "the serial number the guest sees"),
         key("unit", Kind::Number(0, 1), "which flash"),
         key("index", Kind::Number(0, 1), "the same"),
-        key("cache", Kind::Text, "accepted for QEMU's sake; a flush always reaches the host's disk"),
+        key(
+            "cache",
+            Kind::Text,
+            "accepted for QEMU's sake; a flush always reaches the host's disk",
+        ),
         key("aio", Kind::Text, "accepted for QEMU's sake"),
         key("discard", Kind::Text, "accepted for QEMU's sake"),
         key("media", Kind::Choice(&["disk"]), "only 'disk'"),
@@ -218,7 +309,11 @@ pub fn drive(o: &mut Options, text: &str) -> Done {
     if o.drives.iter().any(|d| d.id == id) {
         return stop(format!("-drive: there are two drives called '{id}'."));
     }
-    let unit = v.number("unit").or(v.number("index")).filter(|_| attach == DriveUse::Pflash).map(|n| n as u32);
+    let unit = v
+        .number("unit")
+        .or(v.number("index"))
+        .filter(|_| attach == DriveUse::Pflash)
+        .map(|n| n as u32);
     o.drives.push(Drive {
         id,
         file,
@@ -231,15 +326,26 @@ pub fn drive(o: &mut Options, text: &str) -> Done {
 }
 
 pub fn pflash(o: &mut Options, text: &str) -> Done {
-    drive(o, &format!("if=pflash,format=raw,file={}", text.replace(',', ",,")))
+    drive(
+        o,
+        &format!("if=pflash,format=raw,file={}", text.replace(',', ",,")),
+    )
 }
 
 const PORT_KEYS: &[super::list::Key] = &[
     key("chardev", Kind::Text, "the -chardev it is connected to"),
     key("name", Kind::Text, "the name the guest sees"),
     key("id", Kind::Text, "accepted"),
-    key("bus", Kind::Text, "accepted: ports belong to the last virtio-serial-device"),
-    key("nr", Kind::Number(0, 30), "accepted: ports are numbered in order"),
+    key(
+        "bus",
+        Kind::Text,
+        "accepted: ports belong to the last virtio-serial-device",
+    ),
+    key(
+        "nr",
+        Kind::Number(0, 30),
+        "accepted: ports are numbered in order",
+    ),
 ];
 
 /// The devices of `-device`.
@@ -253,10 +359,18 @@ pub static DEVICES: &[(&str, &str, List)] = &[
             keys: &[
                 key("drive", Kind::Text, "the id of a -drive with if=none"),
                 key("serial", Kind::Text, "the serial number the guest sees"),
-                key("num-queues", Kind::Number(1, 16), "number of request queues"),
+                key(
+                    "num-queues",
+                    Kind::Number(1, 16),
+                    "number of request queues",
+                ),
                 key("read-only", Kind::Switch, "refuse writes"),
                 key("id", Kind::Text, "accepted"),
-                key("bus", Kind::Text, "accepted: devices take the next free slot"),
+                key(
+                    "bus",
+                    Kind::Text,
+                    "accepted: devices take the next free slot",
+                ),
             ],
         },
     ),
@@ -266,7 +380,14 @@ pub static DEVICES: &[(&str, &str, List)] = &[
         List {
             option: "-device virtio-rng-device",
             first: None,
-            keys: &[key("id", Kind::Text, "accepted"), key("bus", Kind::Text, "accepted: devices take the next free slot")],
+            keys: &[
+                key("id", Kind::Text, "accepted"),
+                key(
+                    "bus",
+                    Kind::Text,
+                    "accepted: devices take the next free slot",
+                ),
+            ],
         },
     ),
     (
@@ -277,13 +398,37 @@ pub static DEVICES: &[(&str, &str, List)] = &[
             first: None,
             keys: &[
                 key("id", Kind::Text, "accepted"),
-                key("max_ports", Kind::Number(1, 31), "accepted: there are as many ports as are added"),
-                key("bus", Kind::Text, "accepted: devices take the next free slot"),
+                key(
+                    "max_ports",
+                    Kind::Number(1, 31),
+                    "accepted: there are as many ports as are added",
+                ),
+                key(
+                    "bus",
+                    Kind::Text,
+                    "accepted: devices take the next free slot",
+                ),
             ],
         },
     ),
-    ("virtconsole", "a console (/dev/hvc0) on the last virtio-serial-device", List { option: "-device virtconsole", first: None, keys: PORT_KEYS }),
-    ("virtserialport", "a plain channel on the last virtio-serial-device", List { option: "-device virtserialport", first: None, keys: PORT_KEYS }),
+    (
+        "virtconsole",
+        "a console (/dev/hvc0) on the last virtio-serial-device",
+        List {
+            option: "-device virtconsole",
+            first: None,
+            keys: PORT_KEYS,
+        },
+    ),
+    (
+        "virtserialport",
+        "a plain channel on the last virtio-serial-device",
+        List {
+            option: "-device virtserialport",
+            first: None,
+            keys: PORT_KEYS,
+        },
+    ),
     (
         "loader",
         "puts a file or a value into memory, or starts a hart somewhere",
@@ -292,11 +437,23 @@ pub static DEVICES: &[(&str, &str, List)] = &[
             first: None,
             keys: &[
                 key("file", Kind::File, "an ELF image, or anything with addr="),
-                key("addr", Kind::Number(0, u64::MAX), "where to put it, or where to start"),
-                key("cpu-num", Kind::Number(0, 511), "the hart that starts there"),
+                key(
+                    "addr",
+                    Kind::Number(0, u64::MAX),
+                    "where to put it, or where to start",
+                ),
+                key(
+                    "cpu-num",
+                    Kind::Number(0, 511),
+                    "the hart that starts there",
+                ),
                 key("data", Kind::Number(0, u64::MAX), "a value"),
                 key("data-len", Kind::Number(1, 8), "its bytes"),
-                key("force-raw", Kind::Switch, "the file's bytes as they are, also those of an ELF image"),
+                key(
+                    "force-raw",
+                    Kind::Switch,
+                    "the file's bytes as they are, also those of an ELF image",
+                ),
             ],
         },
     ),
@@ -311,7 +468,9 @@ pub fn device(o: &mut Options, text: &str) -> Done {
         if let Some(mmio) = name.strip_suffix("-pci").map(|n| format!("{n}-device"))
             && DEVICES.iter().any(|(n, ..)| *n == mmio)
         {
-            return stop(format!("-device: the board has no PCI yet; use {mmio} instead of {name}."));
+            return stop(format!(
+                "-device: the board has no PCI yet; use {mmio} instead of {name}."
+            ));
         }
         return unknown("-device", "device", &name, &DEVICES.map_names());
     };
@@ -322,7 +481,9 @@ pub fn device(o: &mut Options, text: &str) -> Done {
     match name.as_str() {
         "virtio-blk-device" => {
             let Some(drive) = v.text("drive") else {
-                return stop("-device virtio-blk-device needs drive=ID, the id of a -drive with if=none.");
+                return stop(
+                    "-device virtio-blk-device needs drive=ID, the id of a -drive with if=none.",
+                );
             };
             o.devices.push(DeviceOption::Blk {
                 drive: drive.to_owned(),
@@ -336,16 +497,24 @@ pub fn device(o: &mut Options, text: &str) -> Done {
         "loader" => o.loaders.push(loader(&v)?),
         port => {
             let Some(chardev) = v.text("chardev") else {
-                return stop(format!("-device {port} needs chardev=ID, the id of a -chardev."));
+                return stop(format!(
+                    "-device {port} needs chardev=ID, the id of a -chardev."
+                ));
             };
             let last = o.devices.iter_mut().rev().find_map(|d| match d {
                 DeviceOption::Console { ports } => Some(ports),
                 _ => None,
             });
             let Some(ports) = last else {
-                return stop(format!("-device {port} needs a -device virtio-serial-device before it."));
+                return stop(format!(
+                    "-device {port} needs a -device virtio-serial-device before it."
+                ));
             };
-            ports.push(Port { chardev: chardev.to_owned(), name: v.text("name").map(str::to_owned), console: port == "virtconsole" });
+            ports.push(Port {
+                chardev: chardev.to_owned(),
+                name: v.text("name").map(str::to_owned),
+                console: port == "virtconsole",
+            });
         }
     }
     Ok(())
@@ -368,13 +537,22 @@ fn loader(v: &Values) -> Result<Loader, Stop> {
         if raw && addr.is_none() {
             return stop("-device loader: force-raw needs addr=, the address where the file goes.");
         }
-        return Ok(Loader::File { file, addr, cpu, raw });
+        return Ok(Loader::File {
+            file,
+            addr,
+            cpu,
+            raw,
+        });
     }
     let Some(addr) = addr else {
         return stop("-device loader needs file=, or addr= with data= or cpu-num=.");
     };
     match (v.number("data"), v.number("data-len"), cpu) {
-        (Some(data), Some(len), _) => Ok(Loader::Data { addr, data, len: len as u8 }),
+        (Some(data), Some(len), _) => Ok(Loader::Data {
+            addr,
+            data,
+            len: len as u8,
+        }),
         (Some(_), None, _) => stop("-device loader: data= needs data-len=, its number of bytes."),
         (None, _, Some(cpu)) => Ok(Loader::Start { addr, cpu }),
         (None, _, None) => stop("-device loader: addr= needs file=, data= or cpu-num=."),
@@ -383,16 +561,25 @@ fn loader(v: &Values) -> Result<Loader, Stop> {
 
 /// Parses `PATH[,server=on][,wait=off]` and the like.
 const SOCKET_KEYS: &[super::list::Key] = &[
-        key("server", Kind::Switch, "listen, rather than connect"),
-        key("wait", Kind::Choice(&["off"]), "only 'off': the guest starts at once"),
-        key("nowait", Kind::Switch, "the same as wait=off"),
-        key("nodelay", Kind::Switch, "accepted"),
+    key("server", Kind::Switch, "listen, rather than connect"),
+    key(
+        "wait",
+        Kind::Choice(&["off"]),
+        "only 'off': the guest starts at once",
+    ),
+    key("nowait", Kind::Switch, "the same as wait=off"),
+    key("nodelay", Kind::Switch, "accepted"),
 ];
 
 /// Whether to listen.
 fn socket_tail(option: &'static str, rest: Option<&str>) -> Result<bool, Stop> {
     let Some(rest) = rest else { return Ok(false) };
-    let v = List { option, first: None, keys: SOCKET_KEYS }.parse(rest)?;
+    let v = List {
+        option,
+        first: None,
+        keys: SOCKET_KEYS,
+    }
+    .parse(rest)?;
     Ok(v.switch("server").unwrap_or(false))
 }
 
@@ -405,28 +592,56 @@ fn port(option: &str, text: &str) -> Result<u16, Stop> {
 
 /// Where a serial line goes, as `-serial` says it.
 fn host_end(option: &'static str, text: &str) -> Result<CharSpec, Stop> {
-    const KNOWN: [&str; 8] = ["stdio", "mon:stdio", "null", "none", "pty", "file:", "unix:", "tcp:"];
-    let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
+    const KNOWN: [&str; 8] = [
+        "stdio",
+        "mon:stdio",
+        "null",
+        "none",
+        "pty",
+        "file:",
+        "unix:",
+        "tcp:",
+    ];
+    let (kind, rest) = text
+        .split_once(':')
+        .map_or((text, None), |(k, r)| (k, Some(r)));
     match (kind, rest) {
         ("stdio", None) => Ok(CharSpec::Stdio),
         ("mon", Some(rest)) => host_end(option, rest),
         ("null" | "none", None) => Ok(CharSpec::Null),
         ("pty", None) => Ok(CharSpec::Pty),
-        ("file", Some(path)) => Ok(CharSpec::File { output: file(option, path)?, input: None }),
+        ("file", Some(path)) => Ok(CharSpec::File {
+            output: file(option, path)?,
+            input: None,
+        }),
         ("unix", Some(rest)) => {
-            let (path, tail) = rest.split_once(',').map_or((rest, None), |(p, t)| (p, Some(t)));
+            let (path, tail) = rest
+                .split_once(',')
+                .map_or((rest, None), |(p, t)| (p, Some(t)));
             let server = socket_tail(option, tail)?;
-            Ok(CharSpec::Unix { path: file(option, path)?, server })
+            Ok(CharSpec::Unix {
+                path: file(option, path)?,
+                server,
+            })
         }
         ("tcp", Some(rest)) => {
-            let (at, tail) = rest.split_once(',').map_or((rest, None), |(p, t)| (p, Some(t)));
+            let (at, tail) = rest
+                .split_once(',')
+                .map_or((rest, None), |(p, t)| (p, Some(t)));
             let server = socket_tail(option, tail)?;
             let Some((host, number)) = at.rsplit_once(':') else {
                 return stop(format!("{option}: '{at}' is no HOST:PORT."));
             };
-            Ok(CharSpec::Tcp { host: host.to_owned(), port: port(option, number)?, server })
+            Ok(CharSpec::Tcp {
+                host: host.to_owned(),
+                port: port(option, number)?,
+                server,
+            })
         }
-        ("vc" | "telnet" | "udp" | "pipe" | "msmouse" | "braille", _) => stop(format!("{option}: there is no '{kind}' yet; it can be {}", KNOWN.join(", "))),
+        ("vc" | "telnet" | "udp" | "pipe" | "msmouse" | "braille", _) => stop(format!(
+            "{option}: there is no '{kind}' yet; it can be {}",
+            KNOWN.join(", ")
+        )),
         _ => unknown(option, "host end", text, &KNOWN),
     }
 }
@@ -450,11 +665,23 @@ pub static CHARDEVS: &[(&str, &str, List)] = &[
             keys: &[
                 key("id", Kind::Text, "its name"),
                 key("mux", Kind::Switch, "accepted"),
-                key("signal", Kind::Switch, "accepted: Ctrl-C always goes to the guest, Ctrl-A x quits"),
+                key(
+                    "signal",
+                    Kind::Switch,
+                    "accepted: Ctrl-C always goes to the guest, Ctrl-A x quits",
+                ),
             ],
         },
     ),
-    ("null", "nothing", List { option: "-chardev null", first: None, keys: &[key("id", Kind::Text, "its name")] }),
+    (
+        "null",
+        "nothing",
+        List {
+            option: "-chardev null",
+            first: None,
+            keys: &[key("id", Kind::Text, "its name")],
+        },
+    ),
     (
         "file",
         "a file",
@@ -468,7 +695,15 @@ pub static CHARDEVS: &[(&str, &str, List)] = &[
             ],
         },
     ),
-    ("pty", "a pseudo-terminal, whose name is printed", List { option: "-chardev pty", first: None, keys: &[key("id", Kind::Text, "its name")] }),
+    (
+        "pty",
+        "a pseudo-terminal, whose name is printed",
+        List {
+            option: "-chardev pty",
+            first: None,
+            keys: &[key("id", Kind::Text, "its name")],
+        },
+    ),
     (
         "socket",
         "a Unix or TCP socket",
@@ -481,7 +716,11 @@ pub static CHARDEVS: &[(&str, &str, List)] = &[
                 key("host", Kind::Text, "a TCP socket's host (localhost)"),
                 key("port", Kind::Number(0, 65535), "a TCP socket's port"),
                 key("server", Kind::Switch, "listen, rather than connect"),
-                key("wait", Kind::Choice(&["off"]), "only 'off': the guest starts at once"),
+                key(
+                    "wait",
+                    Kind::Choice(&["off"]),
+                    "only 'off': the guest starts at once",
+                ),
                 key("nodelay", Kind::Switch, "accepted"),
             ],
         },
@@ -512,14 +751,19 @@ pub fn chardev(o: &mut Options, text: &str) -> Done {
         "null" => CharSpec::Null,
         "pty" => CharSpec::Pty,
         "file" => match v.file("path") {
-            Some(output) => CharSpec::File { output, input: v.file("input-path") },
+            Some(output) => CharSpec::File {
+                output,
+                input: v.file("input-path"),
+            },
             None => return stop("-chardev file needs path=FILE."),
         },
         _ => match (v.file("path"), v.number("port")) {
             (Some(path), None) => CharSpec::Unix { path, server },
-            (None, Some(port)) => {
-                CharSpec::Tcp { host: v.text("host").unwrap_or("localhost").to_owned(), port: port as u16, server }
-            }
+            (None, Some(port)) => CharSpec::Tcp {
+                host: v.text("host").unwrap_or("localhost").to_owned(),
+                port: port as u16,
+                server,
+            },
             _ => return stop("-chardev socket needs either path=FILE or port=N."),
         },
     };
@@ -530,7 +774,9 @@ pub fn chardev(o: &mut Options, text: &str) -> Done {
 fn only_none(option: &str, what: &str, text: &str) -> Done {
     match text {
         "none" => Ok(()),
-        _ => stop(format!("{option}: there is no {what} yet; it can be 'none' only, which is what happens without {option}.")),
+        _ => stop(format!(
+            "{option}: there is no {what} yet; it can be 'none' only, which is what happens without {option}."
+        )),
     }
 }
 
@@ -553,7 +799,11 @@ static ICOUNT: List = List {
     option: "-icount",
     first: Some("shift"),
     keys: &[
-        key("shift", Kind::Text, "an instruction takes 2^N ns, N from 0 to 10; auto means 3"),
+        key(
+            "shift",
+            Kind::Text,
+            "an instruction takes 2^N ns, N from 0 to 10; auto means 3",
+        ),
         key("sleep", Kind::Switch, "accepted: idle time is skipped"),
         key("align", Kind::Switch, "only 'off'"),
     ],
@@ -568,7 +818,11 @@ pub fn icount(o: &mut Options, text: &str) -> Done {
         Some("auto") | None => 3,
         Some(n) => match number(n) {
             Some(n @ 0..=10) => n as u8,
-            _ => return stop(format!("-icount: '{n}' is no shift: it has to be a number from 0 to 10, or auto.")),
+            _ => {
+                return stop(format!(
+                    "-icount: '{n}' is no shift: it has to be a number from 0 to 10, or auto."
+                ));
+            }
         },
     });
     Ok(())
@@ -579,16 +833,29 @@ static SEMIHOSTING: List = List {
     first: Some("enable"),
     keys: &[
         key("enable", Kind::Switch, "whether the guest may use it (on)"),
-        key("target", Kind::Choice(&["native", "auto"]), "whose files: the host's"),
+        key(
+            "target",
+            Kind::Choice(&["native", "auto"]),
+            "whose files: the host's",
+        ),
         key("userspace", Kind::Switch, "accepted"),
-        key("arg", Kind::Text, "an argument of the guest's command line; may be repeated"),
+        key(
+            "arg",
+            Kind::Text,
+            "an argument of the guest's command line; may be repeated",
+        ),
     ],
 };
 
 pub fn semihosting(o: &mut Options, text: &str) -> Done {
     let v = SEMIHOSTING.parse(text)?;
     o.semihosting = v.switch("enable").unwrap_or(true);
-    o.semihosting_args.extend(split(text).iter().filter_map(|p| p.strip_prefix("arg=")).map(str::to_owned));
+    o.semihosting_args.extend(
+        split(text)
+            .iter()
+            .filter_map(|p| p.strip_prefix("arg="))
+            .map(str::to_owned),
+    );
     Ok(())
 }
 
@@ -603,13 +870,18 @@ pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
             o.signature_granularity = n as u32;
             Ok(())
         }
-        _ => stop(format!("-signature-granularity: '{text}' is not 1, 2, 4, 8 or 16.")),
+        _ => stop(format!(
+            "-signature-granularity: '{text}' is not 1, 2, 4, 8 or 16."
+        )),
     }
 }
 
 /// What `-d` can log.
 pub static LOGS: &[(&str, &str)] = &[
-    ("guest_errors", "what the guest does wrong, such as accesses to registers that are not there"),
+    (
+        "guest_errors",
+        "what the guest does wrong, such as accesses to registers that are not there",
+    ),
     ("unimp", "what the guest asks for and Ambidex does not have"),
     ("trace", "everything Ambidex says about itself"),
 ];
@@ -621,7 +893,14 @@ pub fn log_items(o: &mut Options, text: &str) -> Done {
         }
         match LOGS.iter().find(|(n, _)| *n == item) {
             Some((name, _)) => o.logs.push(name),
-            None => return unknown("-d", "item", &item, &LOGS.iter().map(|(n, _)| *n).collect::<Vec<_>>()),
+            None => {
+                return unknown(
+                    "-d",
+                    "item",
+                    &item,
+                    &LOGS.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+                );
+            }
         }
     }
     Ok(())
