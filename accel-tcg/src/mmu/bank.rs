@@ -120,6 +120,9 @@ pub struct Bank {
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
     empty: bool,
+    /// Blocks that hold all pages that were filled from entries covering more than 4 KiB: first address and mask. A flush of one address in such
+    /// a block must forget whatever came from the same entry.
+    large: [(u64, u64); LARGE],
     /// Pages (by the low bits of their numbers) that may have entries in the jump cache, so that flushing a data page does not search it.
     jump_pages: [u64; 64],
 }
@@ -134,6 +137,12 @@ pub const OFF_JC: usize = offset_of!(Bank, jc);
 pub const OFF_XID: usize = offset_of!(Bank, xid);
 
 const PAGE_MASK: u64 = !0xfff;
+/// Blocks of large pages told apart.
+const LARGE: usize = 4;
+/// Log2 of the smallest such block.
+const LARGE_SHIFT: u8 = 30;
+/// Holds no address (an address under a mask never has bits outside it).
+const NO_LARGE: (u64, u64) = (1, 0);
 
 impl Bank {
     /// An empty bank.
@@ -147,6 +156,7 @@ impl Bank {
             key,
             last_use: 0,
             empty: true,
+            large: [NO_LARGE; LARGE],
             jump_pages: [0; 64],
         })
     }
@@ -242,13 +252,45 @@ impl Bank {
         self.drop_jumps();
         self.xid.fill(0);
         self.fetch.fill(FetchEntry::EMPTY);
+        self.large = [NO_LARGE; LARGE];
         self.empty = true;
+    }
+
+    /// Records that the translation of `va` comes from an entry for `1 << shift` bytes. To be called before it is put in.
+    pub fn note_large(&mut self, va: u64, shift: u8) {
+        if shift <= 12 {
+            return;
+        }
+        self.empty = false;
+        if self.large.iter().any(|&(first, mask)| va & mask == first) {
+            return;
+        }
+        let mask = u64::MAX << shift.clamp(LARGE_SHIFT, 63);
+        // Not within a known block: no known block covers this entry in part, as all are at least as large as it or apart from it, but for
+        // entries larger than a block.
+        match self.large.iter_mut().find(|l| **l == NO_LARGE) {
+            Some(free) => *free = (va & mask, mask),
+            None => {
+                // Widen the block that has to grow least.
+                let grown = |&(first, mask): &(u64, u64)| {
+                    let bits = 64 - (first ^ va).leading_zeros();
+                    mask & u64::MAX.checked_shl(bits).unwrap_or(0)
+                };
+                if let Some(l) = self.large.iter_mut().max_by_key(|l| grown(l)) {
+                    let wide = grown(l) & mask;
+                    *l = (va & wide, wide);
+                }
+            }
+        }
     }
 
     /// Forgets one page.
     pub fn flush_page(&mut self, va: u64) {
         if self.empty {
             return;
+        }
+        if self.large.iter().any(|&(first, mask)| va & mask == first) {
+            return self.flush();
         }
         let page = va & PAGE_MASK;
         let i = Bank::tlb_index(va);
@@ -389,6 +431,30 @@ mod tests {
         assert_eq!(bank.tlb_w[1].tag, 0x1000 | flag::NOTE);
         assert_eq!(bank.tlb_w[2].tag, 0x2000);
         assert_eq!(bank.tlb_r[1].tag, 0x1000);
+    }
+
+    #[test]
+    fn flushing_part_of_a_large_page_drops_all_of_it() {
+        let mut bank = Bank::new(BankKey::default());
+        let high = 0xffff_ffc0_0000_0000;
+        let fill = |bank: &mut Bank| {
+            for i in 0..8u64 {
+                bank.note_large(high + (i << 33), 21);
+            }
+            bank.note_large(0x20_0000, 21);
+            bank.put(AccessKind::Read, 0x20_1000, 0, 0x7000_0000);
+            bank.put(AccessKind::Read, 0x7f00_0000_3000, 0, 0x7000_0000);
+        };
+        let has = |bank: &Bank, va: u64| bank.tlb_r[Bank::tlb_index(va)].tag == va;
+        fill(&mut bank);
+        // Small pages elsewhere go alone.
+        bank.flush_page(0x7f00_0000_3000);
+        assert!(!has(&bank, 0x7f00_0000_3000) && has(&bank, 0x20_1000));
+        for va in [0x20_0000, 0x3f_ffff, high + (7 << 33) + 0x1000] {
+            fill(&mut bank);
+            bank.flush_page(va);
+            assert!(!has(&bank, 0x20_1000), "{va:#x}");
+        }
     }
 
     #[test]
