@@ -159,7 +159,7 @@ impl<G: Guest> Core<G> {
             stop: None,
             budget: None,
             retired: 0,
-            filled: UNLIMITED,
+            filled: 0,
             breakpoints: Vec::new(),
             single_step: false,
             resume_at: None,
@@ -321,6 +321,7 @@ impl<G: Guest> Core<G> {
             let mode = self.guest.mode_key(&ctx.slots);
             let bank: BankKey = self.guest.bank_key();
             self.mmu.select(bank);
+            self.mmu.banks.current().set_mode(mode);
             loop {
                 match self.step(mode) {
                     Next::Inner => {
@@ -620,7 +621,7 @@ impl<G: Guest> Core<G> {
                 }
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
-            if !matches!(outcome, Err(Stop::Retry | Stop::Jumped)) {
+            if !matches!(outcome, Err(Stop::Jumped)) {
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
         });
@@ -700,8 +701,12 @@ impl<G: Guest> Core<G> {
                 self.guest.take_exception(regs, e);
                 Next::Outer
             }
-            // The helper may have moved the PC slot.
-            Stop::Retry | Stop::Jumped | Stop::Interpret => Next::Outer,
+            // Compiled code has not kept the slot up to date.
+            Stop::Retry | Stop::Interpret => {
+                self.set_pc(pc);
+                Next::Outer
+            }
+            Stop::Jumped => Next::Outer,
             Stop::Exit(exit) => {
                 self.set_pc(pc.wrapping_add(len));
                 Next::Exit(exit)

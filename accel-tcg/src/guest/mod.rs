@@ -49,7 +49,7 @@ pub enum Stop {
     Exit(Exit),
     /// The instruction is complete and has put the address of the next one into the PC slot; mode and mapping need a fresh look.
     Jumped,
-    /// Go on at the PC slot after a fresh look at mode and mapping. Unless a helper has changed the slot, the instruction is tried again.
+    /// The instruction has had no effect and is to be tried again after a fresh look at mode and mapping.
     Retry,
     /// The instruction has had no effect and is to be done by the interpreter.
     Interpret,

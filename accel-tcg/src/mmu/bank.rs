@@ -4,7 +4,7 @@
 
 use std::mem::offset_of;
 
-use crate::guest::{AccessKind, BankKey};
+use crate::guest::{AccessKind, BankKey, ModeKey};
 
 /// Log2 of the entries of each data TLB.
 pub const TLB_BITS: u32 = 9;
@@ -114,6 +114,8 @@ pub struct Bank {
     /// Execution ids by virtual page; 0 is none.
     pub xid: [u32; 1 << XID_BITS],
     fetch: [FetchEntry; 1 << FETCH_BITS],
+    /// Mode that the jump cache is for: it is looked up by address alone.
+    mode: ModeKey,
     /// The regime.
     pub key: BankKey,
     /// For choosing the bank to reuse.
@@ -153,6 +155,7 @@ impl Bank {
             jc: [JumpEntry::EMPTY; 1 << JC_BITS],
             xid: [0; 1 << XID_BITS],
             fetch: [FetchEntry::EMPTY; 1 << FETCH_BITS],
+            mode: ModeKey::default(),
             key,
             last_use: 0,
             empty: true,
@@ -226,6 +229,17 @@ impl Bank {
         self.empty = false;
         self.jump_pages[(va >> 18) as usize & 63] |= 1 << ((va >> 12) & 63);
         self.jc[Bank::jc_index(va)] = JumpEntry { va, host };
+    }
+
+    /// Makes the jump cache one of this mode.
+    #[inline]
+    pub fn set_mode(&mut self, mode: ModeKey) {
+        if self.mode != mode {
+            self.mode = mode;
+            if self.jump_pages.iter().any(|&p| p != 0) {
+                self.drop_jumps();
+            }
+        }
     }
 
     /// Forgets one jump target.
