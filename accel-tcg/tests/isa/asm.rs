@@ -140,6 +140,8 @@ pub enum Want {
     Trap(u64, u64),
     /// The same, but `mepc` is where the label stands (plus an offset) instead.
     TrapAt(u64, u64, u64),
+    /// The same as `Trap`, but QEMU has another trap value, contrary to the manual or where the manual leaves it open.
+    OwnTval(u64, u64),
     /// The trap value is the address of the instruction.
     TrapPc(u64),
 }
@@ -427,6 +429,13 @@ impl Asm {
         self.addi(S0, S0, 8);
         self.push(Some(value), false, "register", Location::caller());
     }
+    /// The same where QEMU has another opinion.
+    #[track_caller]
+    pub fn expect_own(&mut self, reg: R, value: u64) {
+        self.sd(reg, S0, 0);
+        self.addi(S0, S0, 8);
+        self.push(Some(value), true, "register", Location::caller());
+    }
     /// The same for a CSR; uses [`T6`].
     #[track_caller]
     pub fn expect_csr(&mut self, csr: u32, value: u64) {
@@ -499,16 +508,18 @@ impl Asm {
         self.li(A7, 0x77);
         self.ecall();
         self.label(&after);
+        let own = matches!(want, Want::OwnTval(..));
         let (cause, epc, tval, m) = match want {
             Want::Value(v) => (u64::MAX, Some(v), 0, 0),
             Want::Done => (u64::MAX, None, 0, 0),
+            Want::OwnTval(c, t) => (c, Some(epc), t, mode as u64),
             Want::Trap(c, t) => (c, Some(epc), t, mode as u64),
             Want::TrapAt(c, e, t) => (c, Some(e), t, mode as u64),
             Want::TrapPc(c) => (c, Some(epc), epc, mode as u64),
         };
         self.push(Some(cause), false, "cause of the trap", at);
         self.push(epc, false, "mepc (or value)", at);
-        self.push(Some(tval), false, "mtval", at);
+        self.push(Some(tval), own, "mtval", at);
         self.push(Some(m), false, "mode before the trap", at);
     }
 

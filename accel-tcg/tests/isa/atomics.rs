@@ -228,13 +228,6 @@ fn compare_and_swap_of_sixteen_bytes() {
         a.amo(CAS, 4, A2, A0, A2);
         a.expect(A2, 30);
         a.expect(A3, 40);
-        // A pair that starts at x0 is zero, and nothing is written there.
-        a.amo(CAS, 4, 0, A0, A4);
-        a.expect_mem(AT, 30);
-        a.amo(CAS, 4, A2, A0, 0);
-        a.expect_mem(AT, 0);
-        a.expect_mem(AT + 8, 0);
-        a.expect(RA, 0);
         for off in [8, 4, 1] {
             a.addi(A1, A0, off);
             a.attempt(Mode::M, Want::Trap(cause::STORE_MISALIGNED, AT + off as u64), |a| {
@@ -246,6 +239,33 @@ fn compare_and_swap_of_sixteen_bytes() {
             let w = CAS << 27 | rs2 << 20 | A0 << 15 | 4 << 12 | rd << 7 | 0x2f;
             a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
         }
+    }));
+}
+
+#[test]
+fn a_pair_that_starts_at_x0_is_zero_and_is_not_written() {
+    // Not for QEMU, where the instruction with rd = x0 makes later reads of x0 yield something else.
+    check(&program(|a| {
+        a.li(A0, AT);
+        a.li(A2, 30);
+        a.li(A3, 40);
+        a.sd(A2, A0, 0);
+        a.sd(A3, A0, 8);
+        a.li(RA, 55);
+        a.amo(CAS, 4, 0, A0, A0);
+        a.expect_mem(AT, 30);
+        a.expect(RA, 55);
+        // As the new value: x1 does not take part.
+        a.amo(CAS, 4, A2, A0, 0);
+        a.expect_mem(AT, 0);
+        a.expect_mem(AT + 8, 0);
+        // As the expected one: memory is zero now, so it is stored.
+        a.amo(CAS, 4, 0, A0, A2);
+        a.expect_mem(AT, 30);
+        a.expect_mem(AT + 8, 40);
+        a.expect(RA, 55);
+        a.mv(T1, 0);
+        a.expect(T1, 0);
     }));
 }
 

@@ -29,6 +29,8 @@ pub fn program(body: impl FnOnce(&mut Asm)) -> Asm {
     a.csrw(csr::PMPADDR0, T0);
     a.csr_li(csr::PMPCFG0, 0x1f);
     a.csrwi(csr::MIE, 0);
+    // QEMU starts with some extensions enabled.
+    a.csrwi(csr::MENVCFG, 0);
     a.csr_li(csr::MSTATUS, st::FS);
     a.csrwi(csr::FCSR, 0);
     a.li(S0, RAM + RESULTS);

@@ -56,10 +56,11 @@ pub fn check(a: &Asm) {
     let path = std::env::temp_dir().join(format!("ambidex-isa-{}-{n}.bin", std::process::id()));
     std::fs::write(&path, &flat).unwrap();
     let mut child = Command::new(qemu)
-        .args(["-M", "virt", "-cpu", "max,v=off,h=off,pmp=on,ssdbltrp=off,smdbltrp=off", "-m", "64", "-display", "none", "-serial", "stdio", "-monitor", "none", "-bios"])
+        .args(["-M", "virt", "-cpu", "max,v=off,h=off,pmp=on,zama16b=off,ssdbltrp=off,smdbltrp=off", "-m", "64", "-display", "none", "-serial", "stdio", "-monitor", "none", "-bios"])
         .arg(&path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
