@@ -280,22 +280,33 @@ impl Bank {
             return;
         }
         let mask = u64::MAX << shift.clamp(LARGE_SHIFT, 63);
-        // Not within a known block: no known block covers this entry in part, as all are at least as large as it or apart from it, but for
-        // entries larger than a block.
-        match self.large.iter_mut().find(|l| **l == NO_LARGE) {
-            Some(free) => *free = (va & mask, mask),
-            None => {
-                // Widen the block that has to grow least.
-                let grown = |&(first, mask): &(u64, u64)| {
-                    let bits = 64 - (first ^ va).leading_zeros();
-                    mask & u64::MAX.checked_shl(bits).unwrap_or(0)
-                };
-                if let Some(l) = self.large.iter_mut().max_by_key(|l| grown(l)) {
-                    let wide = grown(l) & mask;
-                    *l = (va & wide, wide);
+        let mut new = (va & mask, mask);
+        if let Some(free) = self.large.iter_mut().find(|l| **l == NO_LARGE) {
+            *free = new;
+            return;
+        }
+        // Join the two blocks that are closest, the new one among them.
+        let join = |a: (u64, u64), b: (u64, u64)| {
+            let differ = 64 - (a.0 ^ b.0).leading_zeros();
+            let mask = a.1 & b.1 & u64::MAX.checked_shl(differ).unwrap_or(0);
+            (a.0 & mask, mask)
+        };
+        let mut best = (0, LARGE);
+        let mut best_mask = 0;
+        for i in 0..LARGE {
+            for j in i + 1..=LARGE {
+                let other = if j == LARGE { new } else { self.large[j] };
+                let mask = join(self.large[i], other).1;
+                if mask > best_mask {
+                    (best, best_mask) = ((i, j), mask);
                 }
             }
         }
+        let (i, j) = best;
+        if j < LARGE {
+            std::mem::swap(&mut self.large[j], &mut new);
+        }
+        self.large[i] = join(self.large[i], new);
     }
 
     /// Forgets one page.

@@ -26,8 +26,20 @@ fn every_operation_at_every_width() {
         (AND, |a, b, _| a & b),
         (MIN, |a, b, _| a.min(b)),
         (MAX, |a, b, _| a.max(b)),
-        (MINU, |a, b, n| if (a as u64) << n < (b as u64) << n { a } else { b }),
-        (MAXU, |a, b, n| if (a as u64) << n > (b as u64) << n { a } else { b }),
+        (MINU, |a, b, n| {
+            if (a as u64) << n < (b as u64) << n {
+                a
+            } else {
+                b
+            }
+        }),
+        (MAXU, |a, b, n| {
+            if (a as u64) << n > (b as u64) << n {
+                a
+            } else {
+                b
+            }
+        }),
     ];
     check_both(&program(|a| {
         for width in 0..4u32 {
@@ -35,7 +47,10 @@ fn every_operation_at_every_width() {
             let sext = |v: u64| (v as i64) << (64 - bits) >> (64 - bits);
             let mask = u64::MAX >> (64 - bits);
             for (f5, f) in ops {
-                for (m, r) in [(0x8070_6050_40fe_807fu64, 0x1122_3344_5566_7781u64), (5, u64::MAX)] {
+                for (m, r) in [
+                    (0x8070_6050_40fe_807fu64, 0x1122_3344_5566_7781u64),
+                    (5, u64::MAX),
+                ] {
                     a.li(A0, AT);
                     a.li(A1, m);
                     a.sd(A1, A0, 0);
@@ -163,11 +178,19 @@ fn faults_of_atomics_are_store_faults_but_for_lr() {
         a.li(A0, missing);
         a.li(A1, ro);
         for width in [0, 1, 2, 3] {
-            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, missing), |a| a.amo(ADD, width, T1, A0, A2));
-            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, ro), |a| a.amo(OR, width, T1, A1, 0));
-            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, ro), |a| a.amo(CAS, width, T1, A1, A2));
+            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, missing), |a| {
+                a.amo(ADD, width, T1, A0, A2)
+            });
+            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, ro), |a| {
+                a.amo(OR, width, T1, A1, 0)
+            });
+            a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, ro), |a| {
+                a.amo(CAS, width, T1, A1, A2)
+            });
         }
-        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, missing), |a| a.lr(3, T1, A0));
+        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, missing), |a| {
+            a.lr(3, T1, A0)
+        });
         a.expect(T1, 0x66);
         a.attempt(Mode::S, Want::Value(9), |a| a.lr(3, T1, A1));
         // A store-conditional with a reservation faults as a store does.
@@ -230,14 +253,18 @@ fn compare_and_swap_of_sixteen_bytes() {
         a.expect(A3, 40);
         for off in [8, 4, 1] {
             a.addi(A1, A0, off);
-            a.attempt(Mode::M, Want::Trap(cause::STORE_MISALIGNED, AT + off as u64), |a| {
-                a.amo(CAS, 4, A2, A1, A4)
-            });
+            a.attempt(
+                Mode::M,
+                Want::Trap(cause::STORE_MISALIGNED, AT + off as u64),
+                |a| a.amo(CAS, 4, A2, A1, A4),
+            );
         }
         // Odd registers are reserved.
         for (rd, rs2) in [(A1, A4), (A2, A5)] {
             let w = CAS << 27 | rs2 << 20 | A0 << 15 | 4 << 12 | rd << 7 | 0x2f;
-            a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+            a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
         }
     }));
 }

@@ -93,11 +93,12 @@ fn every_kind_of_store_invalidates() {
         }
         a.expect(A0, sum as u64);
         // A cache block of zeros: the function becomes illegal.
-        a.csrr(T1, csr::MSTATUS);
         a.cbo(4, A1);
         a.fence_i();
         let f = RAM + 0xf00;
-        a.attempt(Mode::M, Want::TrapAt(cause::ILLEGAL, f, 0), |a| a.jal(RA, "f"));
+        a.attempt(Mode::M, Want::TrapAt(cause::ILLEGAL, f, 0), |a| {
+            a.jal(RA, "f")
+        });
         a.j("end");
         a.org(0xf00);
         a.label("f");
@@ -208,7 +209,9 @@ fn the_bottom_of_the_address_space_wraps() {
         a.li(A5, u64::MAX - 7);
         a.li(A0, 0);
         for _ in 0..3 {
-            a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, 0, 0), |a| a.jalr(RA, A5, 0));
+            a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, 0, 0), |a| {
+                a.jalr(RA, A5, 0)
+            });
         }
         a.expect(A0, 6);
         a.csrwi(csr::SATP, 0);

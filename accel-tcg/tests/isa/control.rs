@@ -17,7 +17,9 @@ fn busy() -> Asm {
         t.map(0x1_0000, 0, pte(RAM + DATA, RW));
         translate(a, &t, 1);
         a.li(A0, 0x1_0ffc);
-        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, 0x1_1000), |a| a.ld(T1, A0, 0));
+        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, 0x1_1000), |a| {
+            a.ld(T1, A0, 0)
+        });
         a.attempt(Mode::U, Want::Trap(cause::ECALL_U, 0), |a| {
             a.li(A7, 0);
             a.ecall();
@@ -104,7 +106,11 @@ fn budgets_are_exact_at_every_count() {
             assert_eq!(cpu.run(&m.bus).unwrap(), Exit::Budget, "{who} {n}");
             assert_eq!(cpu.executed(), n, "{who}");
             let s = state(&mut *cpu);
-            assert_eq!((s.pc, s.x, s.privilege()), reference[n as usize - 1], "{who} after {n}");
+            assert_eq!(
+                (s.pc, s.x, s.privilege()),
+                reference[n as usize - 1],
+                "{who} after {n}"
+            );
             // Spent is spent.
             assert_eq!(cpu.run(&m.bus).unwrap(), Exit::Budget, "{who} {n}");
             assert_eq!(cpu.executed(), n, "{who}");
@@ -126,7 +132,9 @@ fn a_saved_state_goes_on_in_another_cpu() {
             let mut cpu = m.cpu(0);
             cpu.restore(&saved).unwrap();
             let again = cpu.save().unwrap();
-            let (ambidex_cpu::CpuState::Riscv64(x), ambidex_cpu::CpuState::Riscv64(y)) = (saved, again) else {
+            let (ambidex_cpu::CpuState::Riscv64(x), ambidex_cpu::CpuState::Riscv64(y)) =
+                (saved, again)
+            else {
                 unreachable!()
             };
             assert_eq!(timeless(*x).x, timeless(*y).x, "{who} at {n}");
@@ -191,7 +199,11 @@ fn single_steps_visit_every_instruction() {
         cpu.debug().unwrap().set_single_step(true);
         let mut trace = Vec::new();
         for _ in 0..300 {
-            assert_eq!(cpu.run(&m.bus).unwrap(), Exit::Debug(DebugStop::Step), "{who}");
+            assert_eq!(
+                cpu.run(&m.bus).unwrap(),
+                Exit::Debug(DebugStop::Step),
+                "{who}"
+            );
             let mut pc = [0; 8];
             cpu.debug().unwrap().read_reg(Reg::Pc, &mut pc).unwrap();
             trace.push(u64::from_le_bytes(pc));
@@ -217,11 +229,19 @@ fn breakpoints_stop_before_the_instruction() {
         cpu.debug().unwrap().add_breakpoint(at).unwrap();
         cpu.debug().unwrap().add_breakpoint(patch).unwrap();
         for left in (1..=6).rev() {
-            assert_eq!(cpu.run(&m.bus).unwrap(), Exit::Debug(DebugStop::Breakpoint { pc: at }), "{who}");
+            assert_eq!(
+                cpu.run(&m.bus).unwrap(),
+                Exit::Debug(DebugStop::Breakpoint { pc: at }),
+                "{who}"
+            );
             let s = state(&mut *cpu);
             assert_eq!((s.pc, s.x[11]), (at, left), "{who}");
         }
-        assert_eq!(cpu.run(&m.bus).unwrap(), Exit::Debug(DebugStop::Breakpoint { pc: patch }), "{who}");
+        assert_eq!(
+            cpu.run(&m.bus).unwrap(),
+            Exit::Debug(DebugStop::Breakpoint { pc: patch }),
+            "{who}"
+        );
         // The debugger changes a register, looks at memory and writes code.
         let d = cpu.debug().unwrap();
         let mut word = [0; 4];
@@ -257,7 +277,10 @@ fn code_written_by_the_debugger_runs() {
             cpu.run(&m.bus).unwrap();
         }
         cpu.set_budget(None);
-        cpu.debug().unwrap().write_mem(f, &0x0055_0513u32.to_le_bytes()).unwrap();
+        cpu.debug()
+            .unwrap()
+            .write_mem(f, &0x0055_0513u32.to_le_bytes())
+            .unwrap();
         m.go(&mut *cpu, who);
         compare(&a, &m.out(), who, false);
     }
@@ -295,13 +318,17 @@ fn hooks_see_atomics_and_only_what_happened() {
         a.li(A3, 7);
         a.amo(5, 3, A3, A0, A2);
         a.lhu(A5, A0, 2);
-        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, nowhere), |a| a.ld(A5, A2, 0));
+        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, nowhere), |a| {
+            a.ld(A5, A2, 0)
+        });
     });
     for (who, t) in ways() {
         let m = Machine::new(&t, &a);
         let mut cpu = start(&m);
         let log = Arc::new(Log::default());
-        cpu.instrument().unwrap().set_hooks(Arc::clone(&log) as _, HookSet::MEMORY | HookSet::BLOCK);
+        cpu.instrument()
+            .unwrap()
+            .set_hooks(Arc::clone(&log) as _, HookSet::MEMORY | HookSet::BLOCK);
         m.go(&mut *cpu, who);
         compare(&a, &m.out(), who, false);
         let seen: Vec<_> = log

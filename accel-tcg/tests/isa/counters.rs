@@ -117,18 +117,29 @@ fn every_mode_above_must_allow_reading() {
         for (i, c) in counters.into_iter().enumerate() {
             let w = c << 20 | 2 << 12 | T1 << 7 | 0x73;
             let illegal = Want::Trap(cause::ILLEGAL, u64::from(w));
-            for (m, s) in [(0u64, 0u64), (7, 0), (0, 7), (7, 7), (1 << i, 1 << i), (7 & !(1 << i), 7)] {
+            for (m, s) in [
+                (0u64, 0u64),
+                (7, 0),
+                (0, 7),
+                (7, 7),
+                (1 << i, 1 << i),
+                (7 & !(1 << i), 7),
+            ] {
                 a.csr_li(csr::MCOUNTEREN, m);
                 a.csr_li(csr::SCOUNTEREN, s);
                 let (m, s) = (m >> i & 1 == 1, s >> i & 1 == 1);
                 a.attempt(Mode::M, Want::Done, |a| a.w(w));
                 a.attempt(Mode::S, if m { Want::Done } else { illegal }, |a| a.w(w));
-                a.attempt(Mode::U, if m && s { Want::Done } else { illegal }, |a| a.w(w));
+                a.attempt(Mode::U, if m && s { Want::Done } else { illegal }, |a| {
+                    a.w(w)
+                });
             }
         }
         // Read-only in every mode.
         let w = csr::CYCLE << 20 | 1 << 12 | 0x73;
-        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+            a.w(w)
+        });
     }));
 }
 

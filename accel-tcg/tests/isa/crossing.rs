@@ -11,8 +11,14 @@ fn boundary(a: &mut Asm, second: u64) -> Tables {
     let mut t = Tables::new(0, 3);
     t.map(VA, 0, pte(RAM + DATA, RWX));
     t.map(SECOND, 0, pte(RAM + DATA + 0x5000, second));
-    a.data.push((DATA + 0xff8, 0x1122_3344_5566_7788u64.to_le_bytes().to_vec()));
-    a.data.push((DATA + 0x5000, 0x99aa_bbcc_ddee_ff00u64.to_le_bytes().to_vec()));
+    a.data.push((
+        DATA + 0xff8,
+        0x1122_3344_5566_7788u64.to_le_bytes().to_vec(),
+    ));
+    a.data.push((
+        DATA + 0x5000,
+        0x99aa_bbcc_ddee_ff00u64.to_le_bytes().to_vec(),
+    ));
     t
 }
 
@@ -50,9 +56,13 @@ fn a_fault_in_either_half_reports_that_half_and_does_nothing() {
                 a.li(A0, SECOND - off);
                 // The address reported is that of the part that faults.
                 if load_faults {
-                    a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, SECOND), |a| a.ld(T1, A0, 0));
+                    a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, SECOND), |a| {
+                        a.ld(T1, A0, 0)
+                    });
                 }
-                a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, SECOND), |a| a.sd(A1, A0, 0));
+                a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, SECOND), |a| {
+                    a.sd(A1, A0, 0)
+                });
             }
             a.expect(T1, 0x77);
             a.expect_mem(RAM + DATA + 0xff8, 0x1122_3344_5566_7788);
@@ -68,8 +78,12 @@ fn a_fault_in_either_half_reports_that_half_and_does_nothing() {
         translate(a, &t, 0);
         a.li(A0, SECOND - 3);
         a.li(T1, 0x77);
-        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, SECOND - 3), |a| a.ld(T1, A0, 0));
-        a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, SECOND - 3), |a| a.sd(A0, A0, 0));
+        a.attempt(Mode::S, Want::Trap(cause::LOAD_PAGE, SECOND - 3), |a| {
+            a.ld(T1, A0, 0)
+        });
+        a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, SECOND - 3), |a| {
+            a.sd(A0, A0, 0)
+        });
         a.expect(T1, 0x77);
         a.expect_mem(RAM + DATA + 0x5000, 0);
         a.csrwi(csr::SATP, 0);
@@ -84,7 +98,9 @@ fn half_a_store_to_a_device_that_is_not_there() {
         let end = RAM + (16 << 20);
         a.li(A0, end - 4);
         a.li(T1, 0x55);
-        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, end), |a| a.ld(T1, A0, 0));
+        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, end), |a| {
+            a.ld(T1, A0, 0)
+        });
         a.expect(T1, 0x55);
     }));
 }
@@ -150,9 +166,11 @@ fn an_instruction_on_two_pages() {
         a.li(T6, 0x0505); // c.addi a0, 1
         a.sh(T6, T5, 0);
         a.fence_i();
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, SECOND, SECOND), |a| {
-            a.jalr(RA, A5, 0)
-        });
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_PAGE, SECOND, SECOND),
+            |a| a.jalr(RA, A5, 0),
+        );
         a.expect(A0, 5 + 5 * 33 + 1);
         a.csrwi(csr::SATP, 0);
         t.place(a);
@@ -173,9 +191,11 @@ fn straight_code_runs_into_a_missing_page() {
         for _ in 0..4 {
             a.li(A0, 0);
             a.li(A5, VA + 0xf00);
-            a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, SECOND, SECOND), |a| {
-                a.jalr(0, A5, 0)
-            });
+            a.attempt(
+                Mode::S,
+                Want::TrapAt(cause::FETCH_PAGE, SECOND, SECOND),
+                |a| a.jalr(0, A5, 0),
+            );
             a.expect(A0, 64);
         }
         a.csrwi(csr::SATP, 0);

@@ -30,16 +30,18 @@ fn off_makes_everything_illegal() {
         fs(a, 0);
         a.li(A0, RAM + DATA);
         for w in [
-            0x0005_3087u32, // fld f1, 0(a0)
-            0x0015_3027,    // fsd f1, 0(a0)
-            0x0210_f0d3,    // fadd.d
-            0xe200_8553,    // fmv.x.d a0, f1
+            0x0005_3087u32,        // fld f1, 0(a0)
+            0x0015_3027,           // fsd f1, 0(a0)
+            0x0210_f0d3,           // fadd.d
+            0xe200_8553,           // fmv.x.d a0, f1
             0x0000_2373 | 1 << 20, // csrr t1, fflags
-            0x0020_2373,    // frm
-            0x0030_2373,    // fcsr
+            0x0020_2373,           // frm
+            0x0030_2373,           // fcsr
             0xf200_00d3 | 1 << 20, // fli.d
         ] {
-            a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+            a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
         }
         a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, 0x2108), |a| {
             a.align(4);
@@ -101,9 +103,7 @@ fn dynamic_rounding_follows_frm() {
         let third = 1.0f64 / 3.0;
         let up = f64::from_bits(third.to_bits() + 1);
         // A loop whose body is one block, run under each direction in turn.
-        a.li(S1, 0);
-        a.li(A2, 0);
-        for round in 0..3 {
+        for _ in 0..3 {
             for (rm, pos, neg) in [
                 (0, third, -third),
                 (1, third, -third),
@@ -123,13 +123,14 @@ fn dynamic_rounding_follows_frm() {
             for rm in [5, 6, 7] {
                 a.csrwi(csr::FRM, rm);
                 let w = FDIV_D << 25 | 2 << 20 | 1 << 15 | DYN << 12 | 4 << 7 | 0x53;
-                a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+                a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                    a.w(w)
+                });
                 // Without rounding it does not matter.
                 a.attempt(Mode::M, Want::Value(1f64.to_bits()), |a| fmv_x_d(a, T1, 1));
                 a.attempt(Mode::M, Want::Done, |a| a.fp(FDIV_D, 0, 4, 1, 2));
                 a.expect_csr(csr::FRM, u64::from(rm));
             }
-            let _ = round;
         }
         // Bits above the field do not exist.
         a.csr_li(csr::FCSR, u64::MAX);

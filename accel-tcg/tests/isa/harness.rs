@@ -156,7 +156,8 @@ impl CpuBus for Bus {
         self.clock.fetch_add(100, Ordering::SeqCst)
     }
     fn set_deadline(&self, _: u32, at: Option<Nanos>) {
-        self.deadline.store(at.unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.deadline
+            .store(at.unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 }
 
@@ -235,7 +236,9 @@ impl Machine {
         std::thread::scope(|s| {
             // A guest that never ends must not keep the tests from ending.
             s.spawn(move || {
-                if ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if ended.recv_timeout(Duration::from_secs(60))
+                    == Err(mpsc::RecvTimeoutError::Timeout)
+                {
                     kicker.kick();
                 }
             });
@@ -277,14 +280,18 @@ pub fn compare(a: &Asm, dump: &str, who: &str, peer: bool) {
                 e.what, e.at
             );
         };
-        let got = u64::from_str_radix(line, 16).unwrap_or_else(|_| panic!("{who}: {line:?} in {dump}"));
+        let got =
+            u64::from_str_radix(line, 16).unwrap_or_else(|_| panic!("{who}: {line:?} in {dump}"));
         if let Some(want) = e.value
             && !(peer && e.own)
         {
             assert_eq!(
-                got, want,
+                got,
+                want,
                 "{who}: result {i}, {}: {got:#x} instead of {want:#x} at {}\n(results before: {:?})",
-                e.what, e.at, &lines[i.saturating_sub(4)..i]
+                e.what,
+                e.at,
+                &lines[i.saturating_sub(4)..i]
             );
         }
     }

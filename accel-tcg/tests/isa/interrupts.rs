@@ -59,7 +59,11 @@ fn priority_and_vectors() {
             a.j(&format!("never{i}"));
             a.label(&next);
             a.recorded(&[*n, 1 << 63 | n]);
-            a.expect_csr_bits(csr::MSTATUS, st::MIE | st::MPIE | st::MPP, st::MPIE | st::MPP);
+            a.expect_csr_bits(
+                csr::MSTATUS,
+                st::MIE | st::MPIE | st::MPP,
+                st::MPIE | st::MPP,
+            );
         }
         // An exception goes to entry 0.
         a.la(S10, "after");

@@ -44,7 +44,9 @@ fn delegated_exceptions_go_to_the_supervisor() {
             a.recorded(&[2, at, 0xffff_ffff, 16 + mode as u64]);
         }
         // In M-mode it is M-mode's in spite of that.
-        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, 0xffff_ffff), |a| a.w(0xffff_ffff));
+        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, 0xffff_ffff), |a| {
+            a.w(0xffff_ffff)
+        });
         // What is not delegated goes to M-mode from everywhere.
         a.attempt(Mode::S, Want::Trap(cause::ECALL_S, 0), |a| {
             a.li(A7, 0);
@@ -75,7 +77,11 @@ fn returns_restore_the_stack_of_modes() {
         a.ecall();
         a.label("back");
         // The ecall saved MIE (on) in MPIE.
-        a.expect_csr_bits(csr::MSTATUS, st::MPIE | st::MIE | st::MPP | st::MPRV, st::MPIE);
+        a.expect_csr_bits(
+            csr::MSTATUS,
+            st::MPIE | st::MIE | st::MPP | st::MPRV,
+            st::MPIE,
+        );
         // mret to M keeps MPRV.
         a.csr_set(csr::MSTATUS, st::MPP | st::MPRV);
         a.csr_clear(csr::MSTATUS, st::MPIE);
@@ -83,7 +89,11 @@ fn returns_restore_the_stack_of_modes() {
         a.csrw(csr::MEPC, T0);
         a.mret();
         a.label("same");
-        a.expect_csr_bits(csr::MSTATUS, st::MPIE | st::MIE | st::MPP | st::MPRV, st::MPIE | st::MPRV);
+        a.expect_csr_bits(
+            csr::MSTATUS,
+            st::MPIE | st::MIE | st::MPP | st::MPRV,
+            st::MPIE | st::MPRV,
+        );
         a.csr_clear(csr::MSTATUS, st::MPRV);
         // sret from M-mode to S-mode.
         a.csr_set(csr::MSTATUS, st::SPP | st::SPIE);
@@ -134,7 +144,9 @@ fn tvm_tw_and_tsr_trap_in_supervisor_mode() {
         a.csr_clear(csr::MSTATUS, st::TSR);
         a.csr_set(csr::MSTATUS, st::TW);
         a.attempt(Mode::S, traps(0x1050_0073), |a| a.wfi());
-        a.attempt(Mode::S, Want::OwnTval(cause::ILLEGAL, 0x00d0_0073), |a| a.wrs_nto());
+        a.attempt(Mode::S, Want::OwnTval(cause::ILLEGAL, 0x00d0_0073), |a| {
+            a.wrs_nto()
+        });
         a.attempt(Mode::S, Want::Done, |a| a.wrs_sto());
         a.csr_clear(csr::MSTATUS, st::TW);
     }));
@@ -202,10 +214,12 @@ fn sum_mxr_and_user_pages() {
         t.map(exec, 0, pte(RAM + DATA + 0x2000, V | EX | A));
         t.map(uexec, 0, pte(RAM + DATA + 0x3000, RWX | U));
         for (i, v) in [0x11u64, 0x22, 0x33].into_iter().enumerate() {
-            a.data.push((DATA + i as u64 * 0x1000, v.to_le_bytes().to_vec()));
+            a.data
+                .push((DATA + i as u64 * 0x1000, v.to_le_bytes().to_vec()));
         }
         // A function there that returns.
-        a.data.push((DATA + 0x3000, 0x8082u64.to_le_bytes().to_vec()));
+        a.data
+            .push((DATA + 0x3000, 0x8082u64.to_le_bytes().to_vec()));
         translate(a, &t, 1);
         let read = |a: &mut Asm, mode, va: u64, want| {
             a.li(A0, va);
@@ -223,16 +237,20 @@ fn sum_mxr_and_user_pages() {
         read(a, Mode::U, own, fault(own));
         // SUM never lets S-mode execute user pages.
         a.li(A0, uexec);
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, uexec, uexec), |a| {
-            a.jalr(RA, A0, 0)
-        });
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_PAGE, uexec, uexec),
+            |a| a.jalr(RA, A0, 0),
+        );
         a.attempt(Mode::U, Want::Done, |a| a.jalr(RA, A0, 0));
         a.csr_clear(csr::MSTATUS, st::SUM);
         a.csr_set(csr::MSTATUS, st::MXR);
         read(a, Mode::S, exec, Want::Value(0x33));
         read(a, Mode::S, user, fault(user));
         a.li(A0, exec);
-        a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, exec), |a| a.sd(0, A0, 0));
+        a.attempt(Mode::S, Want::Trap(cause::STORE_PAGE, exec), |a| {
+            a.sd(0, A0, 0)
+        });
         a.csr_clear(csr::MSTATUS, st::MXR);
         read(a, Mode::S, exec, fault(exec));
         t.place(a);
@@ -255,8 +273,15 @@ fn status_fields_hold_only_what_exists() {
         a.csr_li(csr::MSTATUS, st::FS);
         a.expect_csr_bits(csr::MSTATUS, 0xf << 32, 0xa << 32);
         // sstatus is a window on mstatus.
-        a.csr_set(csr::SSTATUS, st::SUM | st::MPRV | st::TW | st::SIE | st::MIE);
-        a.expect_csr_bits(csr::MSTATUS, st::SUM | st::MPRV | st::TW | st::SIE | st::MIE, st::SUM | st::SIE);
+        a.csr_set(
+            csr::SSTATUS,
+            st::SUM | st::MPRV | st::TW | st::SIE | st::MIE,
+        );
+        a.expect_csr_bits(
+            csr::MSTATUS,
+            st::SUM | st::MPRV | st::TW | st::SIE | st::MIE,
+            st::SUM | st::SIE,
+        );
         a.csr_clear(csr::SSTATUS, st::SUM | st::SIE);
         // Reserved modes of tvec.
         a.csrr(A0, csr::STVEC);

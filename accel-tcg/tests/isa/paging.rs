@@ -23,7 +23,8 @@ fn write(a: &mut Asm, mode: Mode, va: u64, want: Want) {
 }
 fn numbers(a: &mut Asm, n: u64) {
     for i in 0..n {
-        a.data.push((DATA + i * 0x1000, (0x100 + i).to_le_bytes().to_vec()));
+        a.data
+            .push((DATA + i * 0x1000, (0x100 + i).to_le_bytes().to_vec()));
     }
 }
 
@@ -45,11 +46,18 @@ fn all_schemes_translate_and_check_canonical_addresses() {
             read(a, Mode::S, 0x4020_1000, Want::Value(0x101));
             let hole = 1u64 << (bits - 1);
             read(a, Mode::S, hole, Want::Trap(cause::LOAD_PAGE, hole));
-            write(a, Mode::S, high & !(1 << 63), Want::Trap(cause::STORE_PAGE, high & !(1 << 63)));
+            write(
+                a,
+                Mode::S,
+                high & !(1 << 63),
+                Want::Trap(cause::STORE_PAGE, high & !(1 << 63)),
+            );
             a.li(A0, hole + 2);
-            a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, hole + 2, hole + 2), |a| {
-                a.jalr(RA, A0, 0)
-            });
+            a.attempt(
+                Mode::S,
+                Want::TrapAt(cause::FETCH_PAGE, hole + 2, hole + 2),
+                |a| a.jalr(RA, A0, 0),
+            );
             a.expect_csr(csr::SATP, t.satp(7));
             a.csrwi(csr::SATP, 0);
             t.place(a);
@@ -61,19 +69,34 @@ fn all_schemes_translate_and_check_canonical_addresses() {
 fn accessed_and_dirty_bits_fault_without_svadu_and_are_set_with_it() {
     check_both(&program(|a| {
         let mut t = Tables::new(0, 3);
-        let mut place = |page: u64, flags| t.map(VA + page * 0x1000, 0, pte(RAM + DATA + page * 0x1000, flags));
+        let mut place = |page: u64, flags| {
+            t.map(
+                VA + page * 0x1000,
+                0,
+                pte(RAM + DATA + page * 0x1000, flags),
+            )
+        };
         let clean = V | RD | WR | EX;
-        let at = [place(0, clean), place(1, clean | A), place(2, clean), place(3, clean | A | D), place(4, clean | A)];
+        let at = [
+            place(0, clean),
+            place(1, clean | A),
+            place(2, clean),
+            place(3, clean | A | D),
+            place(4, clean | A),
+        ];
         numbers(a, 4);
-        a.data.push((DATA + 0x2000, 0x8082u64.to_le_bytes().to_vec()));
+        a.data
+            .push((DATA + 0x2000, 0x8082u64.to_le_bytes().to_vec()));
         translate(a, &t, 0);
         let page = |n: u64| VA + n * 0x1000;
         read(a, Mode::S, page(0), Want::Trap(cause::LOAD_PAGE, page(0)));
         write(a, Mode::S, page(0), Want::Trap(cause::STORE_PAGE, page(0)));
         a.li(A0, page(2));
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, page(2), page(2)), |a| {
-            a.jalr(RA, A0, 0)
-        });
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_PAGE, page(2), page(2)),
+            |a| a.jalr(RA, A0, 0),
+        );
         read(a, Mode::S, page(1), Want::Value(0x101));
         write(a, Mode::S, page(1), Want::Trap(cause::STORE_PAGE, page(1)));
         a.expect_mem(at[0], pte(RAM + DATA, clean));
@@ -106,15 +129,15 @@ fn reserved_entries_fault() {
     check_both(&program(|a| {
         let mut t = Tables::new(0, 3);
         let cases = [
-            0,                             // not valid
-            RD | WR | A | D,               // not valid, though the rest is good
-            V | WR | A | D,                // write without read
-            V | WR | EX | A | D,           // the same
-            RW | 1 << 54,                  // reserved
-            RW | 1 << 60,                  // reserved
-            RW | 3 << 61,                  // reserved memory type
-            RW | 1 << 61,                  // memory type while PBMTE is 0
-            V,                             // a pointer at the last level
+            0,                   // not valid
+            RD | WR | A | D,     // not valid, though the rest is good
+            V | WR | A | D,      // write without read
+            V | WR | EX | A | D, // the same
+            RW | 1 << 54,        // reserved
+            RW | 1 << 60,        // reserved
+            RW | 3 << 61,        // reserved memory type
+            RW | 1 << 61,        // memory type while PBMTE is 0
+            V,                   // a pointer at the last level
         ];
         for (i, flags) in cases.iter().enumerate() {
             t.map(VA + i as u64 * 0x1000, 0, pte(RAM + DATA, *flags));
@@ -123,7 +146,11 @@ fn reserved_entries_fault() {
         t.map(0x0020_0000, 1, pte(RAM + DATA + 0x1000, RW));
         t.map(0x1_4000_0000, 2, pte(RAM + DATA, RW));
         for (i, bit) in [A, D, U, 1 << 61, N].into_iter().enumerate() {
-            t.map(0x0040_0000 + i as u64 * 0x20_0000, 1, pte(RAM + DATA, V | bit));
+            t.map(
+                0x0040_0000 + i as u64 * 0x20_0000,
+                1,
+                pte(RAM + DATA, V | bit),
+            );
         }
         translate(a, &t, 0);
         let mut all: Vec<u64> = (0..cases.len() as u64).map(|i| VA + i * 0x1000).collect();
@@ -144,12 +171,24 @@ fn tables_outside_memory_are_access_faults() {
         let mut t = Tables::new(0, 3);
         t.map(0x0020_0000, 1, pte(0x0180_0000, V));
         translate(a, &t, 0);
-        read(a, Mode::S, 0x0020_0000, Want::Trap(cause::LOAD_ACCESS, 0x0020_0000));
-        write(a, Mode::S, 0x0020_0000, Want::Trap(cause::STORE_ACCESS, 0x0020_0000));
+        read(
+            a,
+            Mode::S,
+            0x0020_0000,
+            Want::Trap(cause::LOAD_ACCESS, 0x0020_0000),
+        );
+        write(
+            a,
+            Mode::S,
+            0x0020_0000,
+            Want::Trap(cause::STORE_ACCESS, 0x0020_0000),
+        );
         a.li(A0, 0x0020_0000);
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_ACCESS, 0x0020_0000, 0x0020_0000), |a| {
-            a.jalr(RA, A0, 0)
-        });
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_ACCESS, 0x0020_0000, 0x0020_0000),
+            |a| a.jalr(RA, A0, 0),
+        );
         a.csrwi(csr::SATP, 0);
         t.place(a);
     }));
@@ -253,8 +292,12 @@ fn a_fence_for_one_address_in_a_superpage_covers_all_of_it() {
         let at_big = t.map(big, 2, pte(RAM, RW));
         // Two versions, 2 MiB apart.
         for i in [0u64, 1, 2, 511] {
-            a.data.push((DATA + i * 0x1000, (0x100 + i).to_le_bytes().to_vec()));
-            a.data.push((DATA + 0x20_0000 + i * 0x1000, (0x200 + i).to_le_bytes().to_vec()));
+            a.data
+                .push((DATA + i * 0x1000, (0x100 + i).to_le_bytes().to_vec()));
+            a.data.push((
+                DATA + 0x20_0000 + i * 0x1000,
+                (0x200 + i).to_le_bytes().to_vec(),
+            ));
         }
         translate(a, &t, 3);
         for (asid, first) in [(false, 0x100), (true, 0x200), (false, 0x100)] {
@@ -275,13 +318,23 @@ fn a_fence_for_one_address_in_a_superpage_covers_all_of_it() {
         set_pte(a, at, pte(RAM + DATA, V | RD | A));
         a.li(A0, va);
         a.sfence_vma(A0, 0);
-        write(a, Mode::S, va + 0x1ff_ff8, Want::Trap(cause::STORE_PAGE, va + 0x1ff_ff8));
+        write(
+            a,
+            Mode::S,
+            va + 0x1ff_ff8,
+            Want::Trap(cause::STORE_PAGE, va + 0x1ff_ff8),
+        );
         read(a, Mode::S, big + DATA + 0x1000, Want::Value(0x101));
         read(a, Mode::S, big + DATA + 0x2000, Want::Value(0x102));
         set_pte(a, at_big, 0);
         a.li(A0, big);
         a.sfence_vma(A0, 0);
-        read(a, Mode::S, big + DATA + 0x1000, Want::Trap(cause::LOAD_PAGE, big + DATA + 0x1000));
+        read(
+            a,
+            Mode::S,
+            big + DATA + 0x1000,
+            Want::Trap(cause::LOAD_PAGE, big + DATA + 0x1000),
+        );
         a.csrwi(csr::SATP, 0);
         t.place(a);
     }));
@@ -413,7 +466,9 @@ fn code_that_is_remapped_is_fetched_anew_after_the_fence() {
         // Execution is taken away.
         set_pte(a, at, pte(RAM + DATA, V | RD | A));
         a.sfence_vma(A5, 0);
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, VA, VA), |a| a.jalr(RA, A5, 0));
+        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_PAGE, VA, VA), |a| {
+            a.jalr(RA, A5, 0)
+        });
         a.csrwi(csr::SATP, 0);
         t.place(a);
     }));
@@ -437,12 +492,16 @@ fn many_address_spaces_are_kept_apart() {
             for (i, t) in all.iter().enumerate() {
                 a.csr_li(csr::SATP, t.satp(100 + i as u64));
                 a.li(A0, VA);
-                a.attempt(Mode::S, Want::Value(0x100 + i as u64 + round * 0x1000), |a| {
-                    a.ld(T1, A0, 0);
-                    a.li(A1, 0x1000);
-                    a.add(A1, A1, T1);
-                    a.sd(A1, A0, 0);
-                });
+                a.attempt(
+                    Mode::S,
+                    Want::Value(0x100 + i as u64 + round * 0x1000),
+                    |a| {
+                        a.ld(T1, A0, 0);
+                        a.li(A1, 0x1000);
+                        a.add(A1, A1, T1);
+                        a.sd(A1, A0, 0);
+                    },
+                );
             }
         }
         a.csrwi(csr::SATP, 0);

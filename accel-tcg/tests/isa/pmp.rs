@@ -27,12 +27,20 @@ fn napot(base: u64, size: u64) -> u64 {
 
 fn load(a: &mut Asm, mode: Mode, va: u64, ok: bool) {
     a.li(A0, va);
-    let want = if ok { Want::Done } else { Want::Trap(cause::LOAD_ACCESS, va) };
+    let want = if ok {
+        Want::Done
+    } else {
+        Want::Trap(cause::LOAD_ACCESS, va)
+    };
     a.attempt(mode, want, |a| a.ld(T1, A0, 0));
 }
 fn store(a: &mut Asm, mode: Mode, va: u64, ok: bool) {
     a.li(A0, va);
-    let want = if ok { Want::Done } else { Want::Trap(cause::STORE_ACCESS, va) };
+    let want = if ok {
+        Want::Done
+    } else {
+        Want::Trap(cause::STORE_ACCESS, va)
+    };
     a.attempt(mode, want, |a| a.sd(T1, A0, 0));
 }
 
@@ -66,7 +74,9 @@ fn napot_tor_and_na4_regions() {
         // An access that only touches the region fails as a whole.
         a.li(A0, AT + 0xfe);
         a.li(T1, 0x44);
-        a.attempt(Mode::S, Want::Trap(cause::LOAD_ACCESS, AT + 0xfe), |a| a.lw(T1, A0, 0));
+        a.attempt(Mode::S, Want::Trap(cause::LOAD_ACCESS, AT + 0xfe), |a| {
+            a.lw(T1, A0, 0)
+        });
         a.expect(T1, 0x44);
         a.attempt(Mode::S, Want::Done, |a| a.lh(T1, A0, 0));
         entry(a, 0, 0, 0);
@@ -87,11 +97,17 @@ fn execution_is_checked() {
         a.li(A1, 0);
         a.attempt(Mode::S, Want::Done, |a| a.jalr(RA, A0, 0));
         entry(a, 0, 0x1b, napot(AT, 0x1000));
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_ACCESS, AT, AT), |a| a.jalr(RA, A0, 0));
+        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_ACCESS, AT, AT), |a| {
+            a.jalr(RA, A0, 0)
+        });
         a.attempt(Mode::M, Want::Done, |a| a.jalr(RA, A0, 0));
         // A region inside the page: runs up to it.
         entry(a, 0, 0x18, napot(AT + 8, 8));
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_ACCESS, AT + 8, AT + 8), |a| a.jalr(RA, A0, 0));
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_ACCESS, AT + 8, AT + 8),
+            |a| a.jalr(RA, A0, 0),
+        );
         a.expect(A1, 4 + 4 + 2);
         entry(a, 0, 0, 0);
         a.attempt(Mode::S, Want::Done, |a| a.jalr(RA, A0, 0));
@@ -139,7 +155,9 @@ fn entries_hold_only_legal_values() {
         a.csr_clear(csr::PMPCFG0, 0xff);
         // Odd configuration registers do not exist with 64 bits.
         let w = (csr::PMPCFG0 + 1) << 20 | 2 << 12 | T1 << 7 | 0x73;
-        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+        a.attempt(Mode::M, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+            a.w(w)
+        });
     }));
 }
 
@@ -161,9 +179,11 @@ fn page_tables_are_protected_and_translated_accesses_checked() {
         entry(a, 0, 0x18, napot(leaf, 0x1000));
         load(a, Mode::S, va, false);
         a.li(A0, va + 2);
-        a.attempt(Mode::S, Want::TrapAt(cause::FETCH_ACCESS, va + 2, va + 2), |a| {
-            a.jalr(RA, A0, 0)
-        });
+        a.attempt(
+            Mode::S,
+            Want::TrapAt(cause::FETCH_ACCESS, va + 2, va + 2),
+            |a| a.jalr(RA, A0, 0),
+        );
         // Readable is enough, until hardware has to set a bit.
         entry(a, 0, 0x19, napot(leaf, 0x1000));
         load(a, Mode::S, va, true);

@@ -15,18 +15,27 @@ use super::harness::{compare, image};
 fn version(program: &PathBuf) -> Option<u32> {
     let out = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8(out.stdout).ok()?;
-    text.split("version ").nth(1)?.split('.').next()?.parse().ok()
+    text.split("version ")
+        .nth(1)?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn program() -> Option<&'static PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOUND
         .get_or_init(|| {
-            let mut all: Vec<PathBuf> = std::env::var_os("AMBIDEX_QEMU").map(PathBuf::from).into_iter().collect();
+            let mut all: Vec<PathBuf> = std::env::var_os("AMBIDEX_QEMU")
+                .map(PathBuf::from)
+                .into_iter()
+                .collect();
             if all.is_empty() {
                 all.push("qemu-system-riscv64".into());
                 let cache = std::env::var_os("AMBIDEX_CACHE").map(PathBuf::from);
-                let home = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cache/ambidex"));
+                let home =
+                    std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cache/ambidex"));
                 all.extend(
                     cache
                         .into_iter()
@@ -34,9 +43,13 @@ fn program() -> Option<&'static PathBuf> {
                         .map(|c| c.join("qemu/qemu-system-riscv64")),
                 );
             }
-            let found = all.into_iter().find(|p| version(p).is_some_and(|v| v >= 10));
+            let found = all
+                .into_iter()
+                .find(|p| version(p).is_some_and(|v| v >= 10));
             if found.is_none() {
-                eprintln!("skipped: no QEMU 10 to compare with; run tests/guests/qemu or set AMBIDEX_QEMU");
+                eprintln!(
+                    "skipped: no QEMU 10 to compare with; run tests/guests/qemu or set AMBIDEX_QEMU"
+                );
             }
             found
         })
@@ -47,7 +60,10 @@ fn program() -> Option<&'static PathBuf> {
 pub fn check(a: &Asm) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let Some(qemu) = program() else { return };
-    let end = image(a).map(|(at, b)| at as usize + b.len()).max().unwrap_or(0);
+    let end = image(a)
+        .map(|(at, b)| at as usize + b.len())
+        .max()
+        .unwrap_or(0);
     let mut flat = vec![0; end];
     for (at, b) in image(a) {
         flat[at as usize..at as usize + b.len()].copy_from_slice(&b);
@@ -56,7 +72,21 @@ pub fn check(a: &Asm) {
     let path = std::env::temp_dir().join(format!("ambidex-isa-{}-{n}.bin", std::process::id()));
     std::fs::write(&path, &flat).unwrap();
     let mut child = Command::new(qemu)
-        .args(["-M", "virt", "-cpu", "max,v=off,h=off,pmp=on,zama16b=off,ssdbltrp=off,smdbltrp=off", "-m", "64", "-display", "none", "-serial", "stdio", "-monitor", "none", "-bios"])
+        .args([
+            "-M",
+            "virt",
+            "-cpu",
+            "max,v=off,h=off,pmp=on,zama16b=off,ssdbltrp=off,smdbltrp=off",
+            "-m",
+            "64",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-monitor",
+            "none",
+            "-bios",
+        ])
         .arg(&path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -112,7 +112,10 @@ fn code_modified_by_another_hart_is_seen_after_the_interrupt_and_the_fence() {
         a.mret();
         a.label("end");
         for i in 0..32u64 {
-            a.data.push((DATA + 0x1000 + i * 0x1000, [0x13u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat()));
+            a.data.push((
+                DATA + 0x1000 + i * 0x1000,
+                [0x13u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat(),
+            ));
         }
     });
     for (who, t) in super::common::ways() {
@@ -191,7 +194,10 @@ fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
         a.j("rest");
         a.label("end");
         for i in 0..pages {
-            a.data.push((DATA + 0x1000 + i * 0x1000, [0x0000_0513u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat()));
+            a.data.push((
+                DATA + 0x1000 + i * 0x1000,
+                [0x0000_0513u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat(),
+            ));
         }
     });
     for (who, t) in super::common::ways() {
@@ -218,7 +224,10 @@ fn code_written_by_a_device_is_seen_after_the_fence() {
         a.addi(S1, S1, 1);
         a.blt(S1, S2, "spin");
         a.expect(S1, rounds);
-        a.data.push((DATA + 0x1000, [0x513u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat()));
+        a.data.push((
+            DATA + 0x1000,
+            [0x513u32.to_le_bytes(), 0x8067u32.to_le_bytes()].concat(),
+        ));
     });
     for (who, t) in super::common::ways() {
         let m = Machine::new(&t, &a);

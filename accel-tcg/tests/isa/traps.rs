@@ -33,26 +33,26 @@ fn environment_calls_and_breakpoints() {
 #[test]
 fn illegal_encodings_report_their_bits() {
     let words = [
-        0xffff_ffff, // a reserved length
-        0x0000_0057, // vector arithmetic without V
-        0x0000_7003, // load with funct3 7
-        0x0000_4023, // store with funct3 4
-        0x0000_2063, // branch with funct3 2
-        0x0000_1067, // jalr with funct3 1
-        0x0400_0033, // reserved funct7 of OP
-        0x1000_0073, // reserved SYSTEM
-        0x0010_00f3, // ebreak with a destination
-        0x0000_4073, // funct3 4 of SYSTEM that is no may-be-operation
-        0xf140_1073, // csrrw x0, mhartid, x0: a write, though to x0
-        0xf140_e073, // csrrsi x0, mhartid, 1
-        0xf140_a073, // csrrs x0, mhartid, x1
-        0x5c00_2073, // an unassigned CSR
+        0xffff_ffff,           // a reserved length
+        0x0000_0057,           // vector arithmetic without V
+        0x0000_7003,           // load with funct3 7
+        0x0000_4023,           // store with funct3 4
+        0x0000_2063,           // branch with funct3 2
+        0x0000_1067,           // jalr with funct3 1
+        0x0400_0033,           // reserved funct7 of OP
+        0x1000_0073,           // reserved SYSTEM
+        0x0010_00f3,           // ebreak with a destination
+        0x0000_4073,           // funct3 4 of SYSTEM that is no may-be-operation
+        0xf140_1073,           // csrrw x0, mhartid, x0: a write, though to x0
+        0xf140_e073,           // csrrsi x0, mhartid, 1
+        0xf140_a073,           // csrrs x0, mhartid, x1
+        0x5c00_2073,           // an unassigned CSR
         0x0200_0007 | 6 << 12, // vector load width
-        0x0a00_5053, // fadd.s, rounding mode 5
-        0x1010_202f, // lr.w with rs2
+        0x0a00_5053,           // fadd.s, rounding mode 5
+        0x1010_202f,           // lr.w with rs2
         0x0000_202f | 7 << 27, // unassigned AMO
         0x6010_1013 | 7 << 20, // unassigned unary bit manipulation
-        0x4400_1013, // reserved shift
+        0x4400_1013,           // reserved shift
     ];
     check_both(&program(|a| {
         for mode in [Mode::U, Mode::S, Mode::M] {
@@ -95,12 +95,16 @@ fn privileged_instructions_below_their_mode() {
             0x1800_2373,    // csrr t1, satp
             0x1400_1073,    // csrw sscratch, x0
         ] {
-            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
         }
         // These too (Svinval); QEMU lets them pass.
         a.own = true;
         for w in [0x1800_0073u32, 0x1810_0073] {
-            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
         }
         a.own = false;
         for w in [
@@ -111,8 +115,12 @@ fn privileged_instructions_below_their_mode() {
             0xb000_2373,    // csrr t1, mcycle
             0x3a00_2373,    // csrr t1, pmpcfg0
         ] {
-            a.attempt(Mode::S, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
-            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| a.w(w));
+            a.attempt(Mode::S, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
+            a.attempt(Mode::U, Want::Trap(cause::ILLEGAL, u64::from(w)), |a| {
+                a.w(w)
+            });
         }
     }));
 }
@@ -188,9 +196,13 @@ fn misaligned_accesses_work_and_misaligned_atomics_trap() {
         a.li(T2, 0x1122_3344_5566_7788);
         a.sd(T2, A0, 0);
         a.sd(T2, A0, 8);
-        a.attempt(Mode::S, Want::Value(0x8811_2233_4455_6677), |a| a.ld(T1, A0, 1));
+        a.attempt(Mode::S, Want::Value(0x8811_2233_4455_6677), |a| {
+            a.ld(T1, A0, 1)
+        });
         a.attempt(Mode::U, Want::Value(0x7788_1122), |a| a.lw(T1, A0, 6));
-        a.attempt(Mode::U, Want::Value(0xffff_ffff_ffff_8811), |a| a.lh(T1, A0, 7));
+        a.attempt(Mode::U, Want::Value(0xffff_ffff_ffff_8811), |a| {
+            a.lh(T1, A0, 7)
+        });
         a.sh(0, A0, 7);
         a.expect_mem(at, 0x0022_3344_5566_7788);
         a.expect_mem(at + 8, 0x1122_3344_5566_7700);
@@ -214,12 +226,16 @@ fn trap_values_of_jumps_that_wrap_and_of_x0() {
         a.li(T1, 3);
         // A load to x0 is still a load.
         a.li(A0, NOWHERE);
-        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, NOWHERE), |a| a.lw(0, A0, 0));
+        a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, NOWHERE), |a| {
+            a.lw(0, A0, 0)
+        });
         a.li(A0, u64::MAX - 7);
         a.attempt(Mode::M, Want::Trap(cause::LOAD_ACCESS, u64::MAX - 7), |a| {
             a.ld(T1, A0, 0)
         });
-        a.attempt(Mode::M, Want::Trap(cause::STORE_ACCESS, 8), |a| a.sd(T1, 0, 8));
+        a.attempt(Mode::M, Want::Trap(cause::STORE_ACCESS, 8), |a| {
+            a.sd(T1, 0, 8)
+        });
         a.expect(T1, 3);
     }));
 }
