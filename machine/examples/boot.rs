@@ -1,39 +1,29 @@
 //! Boots a kernel on the translator, with the terminal as its serial port.
 //!
-//! `cargo run --release -p ambidex-machine --example boot -- Image [-initrd FILE] [-append TEXT] [-m MIB] [-smp N] [-bios FILE|none]
-//! [-cpu MODEL] [-M virt|spike] [-icount SHIFT] [-interpret] [-no-reboot] [-stats]`
+//! `boot KERNEL [INITRD] [COMMAND LINE] [-m MIB] [-smp N] [-bios FILE|none] [-cpu MODEL] [-M virt|spike] [-icount SHIFT]
+//! [-tier0] [-after RUNS] [-no-reboot] [-stats]`
+//!
+//! `SMP`, `TIER=0` and `AFTER` in the environment do what the options do.
 
 use ambidex_accel_tcg::Translator;
-use ambidex_devices::char::CharBackend;
+use ambidex_devices::char::stdio;
 use ambidex_machine::boards;
 use ambidex_machine::prelude::*;
-use std::io::Write;
 use std::process::ExitCode;
 
-/// Standard output as a back end without input.
-struct Out;
-
-impl CharBackend for Out {
-    fn write(&mut self, data: &[u8]) -> usize {
-        let mut out = std::io::stdout().lock();
-        // A closed terminal must not stop the guest.
-        let _ = out.write_all(data).and_then(|()| out.flush());
-        data.len()
-    }
-
-    fn read(&mut self, _: &mut [u8]) -> usize {
-        0
-    }
-
-    fn attach(&mut self, _: Notifier, _: u32) {}
+fn number(variable: &str) -> Option<u32> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 fn run() -> Result<ExitCode, MachineError> {
     let mut args = std::env::args().skip(1);
     let (mut kernel, mut initrd, mut append, mut model) =
-        (None, None, String::new(), "rv64".to_owned());
-    let (mut ram, mut cpus, mut bios, mut board) = (512u64, 1, None, "virt".to_owned());
-    let (mut shift, mut interpret, mut no_reboot, mut stats) = (None, false, false, false);
+        (None, None, "console=ttyS0".to_owned(), "rv64".to_owned());
+    let (mut ram, mut cpus, mut bios, mut board) =
+        (512u64, number("SMP").unwrap_or(1), None, "virt".to_owned());
+    let (mut shift, mut interpret, mut no_reboot, mut stats) =
+        (None, number("TIER") == Some(0), false, false);
+    let mut after = number("AFTER").unwrap_or(2);
     let wrong = |what: &str| {
         MachineError::Config(format!(
             "{what} needs a value; see the top of examples/boot.rs"
@@ -50,23 +40,31 @@ fn run() -> Result<ExitCode, MachineError> {
             "-cpu" => model = value()?,
             "-M" => board = value()?,
             "-icount" => shift = Some(value()?.parse().map_err(|_| wrong("-icount"))?),
-            "-interpret" => interpret = true,
+            "-tier0" => interpret = true,
+            "-after" => after = value()?.parse().map_err(|_| wrong("-after"))?,
             "-no-reboot" => no_reboot = true,
             "-stats" => stats = true,
-            _ => kernel = Some(arg),
+            _ if kernel.is_none() => kernel = Some(arg),
+            _ if initrd.is_none() => initrd = Some(arg),
+            _ => append = arg,
         }
     }
+    let console = stdio::open(Box::new(|_| {})).map_err(|source| MachineError::Host {
+        what: "the terminal cannot be used".into(),
+        source,
+    })?;
+    let console: Box<dyn CharBackend> = Box::new(console);
     let mut builder = Builder::with_board(boards::by_name(Arch::Riscv64, &board)?)
         .ram(ram << 20)
         .cpus(cpus)
         .cpu_model(&model)?
         .cmdline(&append)
         .no_reboot(no_reboot)
-        .serial(Box::new(Out));
+        .serial(console);
     if let Some(kernel) = kernel {
         builder = builder.kernel(kernel);
     }
-    if let Some(initrd) = initrd {
+    if let Some(initrd) = initrd.filter(|i| !i.is_empty()) {
         builder = builder.initrd(initrd);
     }
     match bios.as_deref() {
@@ -77,7 +75,11 @@ fn run() -> Result<ExitCode, MachineError> {
     if let Some(shift) = shift {
         builder = builder.timing(Timing::Instructions { shift });
     }
-    let mut machine = builder.build(&Translator::new().interpret_only(interpret))?;
+    let mut machine = builder.build(
+        &Translator::new()
+            .interpret_only(interpret)
+            .compile_after(after),
+    )?;
     let begun = std::time::Instant::now();
     let reason = machine.run()?;
     eprintln!(

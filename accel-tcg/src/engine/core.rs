@@ -277,7 +277,7 @@ impl<G: Guest> Core<G> {
         loop {
             if first || self.ctx().exit_request.load(Ordering::Relaxed) != 0 {
                 self.ctx().exit_request.store(0, Ordering::SeqCst);
-                if self.kick.leave.swap(false, Ordering::SeqCst) && !first {
+                if self.kick.leave.swap(false, Ordering::SeqCst) {
                     return Exit::Kicked;
                 }
                 first = false;
@@ -315,6 +315,7 @@ impl<G: Guest> Core<G> {
             let mode = self.guest.mode_key(regs);
             let bank: BankKey = self.guest.bank_key();
             self.mmu.select(bank);
+            self.mmu.banks.current().enter_mode(mode);
             loop {
                 match self.step(mode) {
                     Next::Inner => {

@@ -4,7 +4,7 @@
 
 use std::mem::offset_of;
 
-use crate::guest::{AccessKind, BankKey};
+use crate::guest::{AccessKind, BankKey, ModeKey};
 
 /// Log2 of the entries of each data TLB.
 pub const TLB_BITS: u32 = 9;
@@ -116,6 +116,8 @@ pub struct Bank {
     fetch: [FetchEntry; 1 << FETCH_BITS],
     /// The regime.
     pub key: BankKey,
+    /// What the code in the jump cache was compiled for.
+    mode: ModeKey,
     /// For choosing the bank to reuse.
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
@@ -145,6 +147,7 @@ impl Bank {
             xid: [0; 1 << XID_BITS],
             fetch: [FetchEntry::EMPTY; 1 << FETCH_BITS],
             key,
+            mode: ModeKey::default(),
             last_use: 0,
             empty: true,
             jump_pages: [0; 64],
@@ -230,6 +233,15 @@ impl Bank {
     pub fn drop_jumps(&mut self) {
         self.jc.fill(JumpEntry::EMPTY);
         self.jump_pages.fill(0);
+    }
+
+    /// The CPU runs in this bank and mode now. Jump targets name code of one mode only, so those of another are forgotten.
+    #[inline]
+    pub fn enter_mode(&mut self, mode: ModeKey) {
+        if self.mode != mode {
+            self.mode = mode;
+            self.drop_jumps();
+        }
     }
 
     /// Forgets everything.

@@ -41,12 +41,7 @@ impl MemoryDisk {
         self.lock().clone()
     }
 
-    fn with(
-        &self,
-        offset: u64,
-        len: u64,
-        f: impl FnOnce(&mut [u8]),
-    ) -> Result<(), BlockError> {
+    fn with(&self, offset: u64, len: u64, f: impl FnOnce(&mut [u8])) -> Result<(), BlockError> {
         let mut bytes = self.lock();
         let range = offset as usize..offset.saturating_add(len) as usize;
         match bytes.get_mut(range) {

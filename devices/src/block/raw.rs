@@ -179,9 +179,11 @@ impl Storage for RawFile {
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), BlockError> {
         // Writing behind the end would silently make the file longer again, with holes in it.
-        if self.file.metadata().is_ok_and(|m| {
-            m.is_file() && m.len() < offset.saturating_add(data.len() as u64)
-        }) {
+        if self
+            .file
+            .metadata()
+            .is_ok_and(|m| m.is_file() && m.len() < offset.saturating_add(data.len() as u64))
+        {
             return Err(BlockError::Host("the image was cut short".into()));
         }
         self.file.write_all_at(data, offset).map_err(failed)
@@ -225,5 +227,103 @@ impl Storage for RawFile {
             done += n;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Temp(PathBuf);
+    impl Temp {
+        fn new(name: &str, contents: &[u8]) -> Self {
+            let dir = std::env::temp_dir();
+            let path = dir.join(format!("ambidex-raw-{}-{name}", std::process::id()));
+            fs::write(&path, contents).unwrap();
+            Self(path)
+        }
+    }
+    impl Drop for Temp {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    const READ_ONLY: RawOptions = RawOptions {
+        read_only: true,
+        unlocked: false,
+    };
+
+    #[test]
+    fn reads_writes_and_makes_holes() {
+        let t = Temp::new("rw", &[1; 8192]);
+        let f = RawFile::open(&t.0, RawOptions::default()).unwrap();
+        assert_eq!((f.len(), f.read_only()), (8192, false));
+        f.write_at(512, &[2; 512]).unwrap();
+        f.write_zeroes(1024, 512, true).unwrap();
+        f.write_zeroes(2048, 512, false).unwrap();
+        f.discard(4096, 4096).unwrap();
+        f.discard(0, 0).unwrap();
+        f.flush().unwrap();
+        let c = fs::read(&t.0).unwrap();
+        assert_eq!(c.len(), 8192);
+        let at = [0, 512, 1023, 1024, 1535, 1536, 2047, 2048, 2560].map(|n: usize| c[n]);
+        assert_eq!(at, [1, 2, 2, 0, 0, 1, 1, 0, 1]);
+        let mut b = [0; 512];
+        f.read_at(512, &mut b).unwrap();
+        assert_eq!(b, [2; 512]);
+    }
+
+    #[test]
+    fn a_file_that_shrinks_yields_errors() {
+        let t = Temp::new("shrink", &[1; 4096]);
+        let f = RawFile::open(&t.0, RawOptions::default()).unwrap();
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&t.0)
+            .unwrap()
+            .set_len(1024)
+            .unwrap();
+        let mut b = [0; 512];
+        assert!(f.read_at(512, &mut b).is_ok());
+        assert!(matches!(f.read_at(1024, &mut b), Err(BlockError::Host(_))));
+        assert!(matches!(f.write_at(1024, &b), Err(BlockError::Host(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_said() {
+        let text = |p: &Path, o| RawFile::open(p, o).unwrap_err().to_string();
+        let missing = text(Path::new("/nonexistent/disk.img"), READ_ONLY);
+        assert!(
+            missing.contains("'/nonexistent/disk.img'") && missing.contains("check the path"),
+            "{missing}"
+        );
+        let odd = Temp::new("odd", &[0; 700]);
+        assert!(text(&odd.0, READ_ONLY).contains("700 bytes long, which is not a multiple of 512"));
+        let empty = Temp::new("empty", &[]);
+        assert!(text(&empty.0, READ_ONLY).contains("0 bytes long"));
+        assert!(text(&std::env::temp_dir(), READ_ONLY).contains("is no disk image"));
+        assert!(text(&std::env::temp_dir(), RawOptions::default()).contains("is no disk image"));
+    }
+
+    #[test]
+    fn two_writers_are_refused() {
+        let t = Temp::new("lock", &[0; 512]);
+        let first = RawFile::open(&t.0, RawOptions::default()).unwrap();
+        for o in [RawOptions::default(), READ_ONLY] {
+            let e = RawFile::open(&t.0, o).unwrap_err();
+            assert!(
+                e.to_string().contains("is in use by another process"),
+                "{e}"
+            );
+        }
+        drop(first);
+        let _reader = RawFile::open(&t.0, READ_ONLY).unwrap();
+        let _another = RawFile::open(&t.0, READ_ONLY).unwrap();
+        assert!(matches!(
+            RawFile::open(&t.0, RawOptions::default()),
+            Err(ImageError::Locked { .. })
+        ));
     }
 }

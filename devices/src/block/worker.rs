@@ -74,11 +74,7 @@ impl WorkerBackend {
     ///
     /// # Errors
     /// The host cannot start a thread.
-    pub fn new(
-        storage: impl Storage + 'static,
-        threads: usize,
-        depth: usize,
-    ) -> io::Result<Self> {
+    pub fn new(storage: impl Storage + 'static, threads: usize, depth: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),

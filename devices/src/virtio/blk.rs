@@ -606,7 +606,9 @@ impl VirtioDevice for Blk {
     fn restore(&mut self, state: DeviceState) -> Result<(), RestoreError> {
         let s: State = state.get()?;
         if s.pending.len() > self.max_in_flight.max(1024) {
-            return Err(RestoreError::invalid("virtio-blk: too many requests in flight"));
+            return Err(RestoreError::invalid(
+                "virtio-blk: too many requests in flight",
+            ));
         }
         for p in &s.pending {
             let known = match &p.kind {
@@ -624,7 +626,9 @@ impl VirtioDevice for Blk {
             };
             let parts = p.chain.readable.len() + p.chain.writable.len();
             if !known || p.queue >= self.options.queues || p.done > p.total || parts > 1 << 16 {
-                return Err(RestoreError::invalid("virtio-blk: a request that cannot be"));
+                return Err(RestoreError::invalid(
+                    "virtio-blk: a request that cannot be",
+                ));
             }
         }
         self.writeback = s.writeback;

@@ -201,7 +201,9 @@ impl Console {
             let Some(m) = self.messages.pop_front() else {
                 return;
             };
-            let n = m.len().min(usize::try_from(chain.writable_len()).unwrap_or(usize::MAX));
+            let n = m
+                .len()
+                .min(usize::try_from(chain.writable_len()).unwrap_or(usize::MAX));
             let data = m.get(..n).unwrap_or_default();
             let written = io.write(&chain, 0, data).map_or(0, |()| n as u64);
             io.push(CONTROL_RX, &chain, written);
@@ -471,7 +473,9 @@ impl VirtioDevice for Console {
     fn restore(&mut self, state: DeviceState) -> Result<(), RestoreError> {
         let s: State = state.get()?;
         if s.ports.len() != self.ports.len() && !s.ports.is_empty() {
-            return Err(RestoreError::invalid("virtio-console: another number of ports"));
+            return Err(RestoreError::invalid(
+                "virtio-console: another number of ports",
+            ));
         }
         if s.messages.len() > MAX_MESSAGES || s.messages.iter().any(|m| m.len() > 8 + MAX_NAME) {
             return Err(RestoreError::invalid("virtio-console: too many messages"));

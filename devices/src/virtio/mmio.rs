@@ -6,9 +6,7 @@
 use super::device::VirtioDevice;
 use super::features::{Features, Status};
 use super::transport::{Frontend, FrontendState};
-use crate::{
-    AccessSizes, Action, Device, RegionSpec, ResetKind, RestoreError, Snapshot, Wiring,
-};
+use crate::{AccessSizes, Action, Device, RegionSpec, ResetKind, RestoreError, Snapshot, Wiring};
 use serde::{Deserialize, Serialize};
 
 /// Register offsets (table in section 4.2.2; legacy ones in 4.2.4).
@@ -142,9 +140,7 @@ impl VirtioMmio {
                 _ => 0,
             },
             QUEUE_SIZE_MAX => queue.map_or(0, |q| q.max().into()),
-            QUEUE_PFN if self.legacy() => {
-                queue.filter(|q| q.ready()).map_or(0, |q| q.pfn.into())
-            }
+            QUEUE_PFN if self.legacy() => queue.filter(|q| q.ready()).map_or(0, |q| q.pfn.into()),
             QUEUE_READY if !self.legacy() => queue.is_some_and(|q| q.ready()).into(),
             INTERRUPT_STATUS => self.front.isr().into(),
             STATUS => self.front.status().bits().into(),
@@ -182,9 +178,7 @@ impl VirtioMmio {
         match offset {
             QUEUE_READY if word == 1 => self.front.enable_queue(sel),
             QUEUE_READY if word == 0 => self.front.disable_queue(sel),
-            QUEUE_RESET
-                if word == 1 && self.front.accepted().contains(Features::RING_RESET) =>
-            {
+            QUEUE_RESET if word == 1 && self.front.accepted().contains(Features::RING_RESET) => {
                 self.front.reset_queue(sel);
             }
             QUEUE_DESC_LOW | QUEUE_DESC_HIGH | QUEUE_DRIVER_LOW | QUEUE_DRIVER_HIGH

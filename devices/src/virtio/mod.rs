@@ -29,8 +29,6 @@ mod console_test;
 mod fake;
 #[cfg(test)]
 mod mmio_test;
-#[cfg(test)]
-mod queue_test;
 
 pub use blk::{Blk, BlkOptions};
 pub use console::{Console, ConsoleSize, Port};

@@ -197,8 +197,6 @@ pub struct SplitRing {
     next_used: u16,
     /// `next_used` when [`Ring::interrupt_due`] was last asked.
     asked: u16,
-    /// Whether `asked` means something yet.
-    asked_once: bool,
     /// Without `EVENT_IDX`: whether the driver was told not to notify.
     muted: bool,
     /// With `EVENT_IDX`: what `avail_event` was last set to.
@@ -373,9 +371,7 @@ impl Ring for SplitRing {
             dma.write_u16(self.used, USED_NO_NOTIFY)?;
             self.muted = true;
         }
-        let at = self
-            .avail
-            .wrapping_add(4 + 2 * self.slot(self.next_avail));
+        let at = self.avail.wrapping_add(4 + 2 * self.slot(self.next_avail));
         let head = dma.read_u16(at)?;
         let chain = self.chain(dma, head)?;
         self.next_avail = self.next_avail.wrapping_add(1);
@@ -404,9 +400,8 @@ impl Ring for SplitRing {
         }
         let event = dma.read_u16(self.avail.wrapping_add(4 + 2 * u64::from(self.size)))?;
         let (old, new) = (self.asked, self.next_used);
-        let first = !std::mem::replace(&mut self.asked_once, true);
         self.asked = new;
         // Section 2.7.7.2: the event index lies among the entries given since.
-        Ok(first || new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old))
+        Ok(new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old))
     }
 }

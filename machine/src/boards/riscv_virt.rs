@@ -15,7 +15,7 @@
 //! | `0x3000_0000`, `0x4000_0000`, `0x300_0000` | PCIe ECAM, windows (reserved) | |
 //! | `0x8000_0000` | RAM | |
 //!
-//! Devices are entries of [`DEVICES`]: where, which interrupt, how to make them, how to describe them.
+//! Devices are entries of a table: where, which interrupt, how to make them, how to describe them.
 
 use super::Board;
 use super::riscv_fdt::{self, Chosen, EXTERNAL_M, EXTERNAL_S, Phandles, SOFT, TIMER};

@@ -28,7 +28,7 @@ fn zboot(payload: &[u8], kind: &[u8]) -> Vec<u8> {
 
 #[test]
 fn wrappers_come_off() {
-    let data: Vec<u8> = (0..50_000u32).map(|i| (i * i >> 7) as u8 | 1).collect();
+    let data: Vec<u8> = (0..50_000u32).map(|i| ((i * i) >> 7) as u8 | 1).collect();
     for packed in [
         data.clone(),
         gzip(&data),
