@@ -709,7 +709,7 @@ impl<G: Guest> Core<G> {
             return false;
         }
         self.barren.0 += 1;
-        self.barren.0 % BARREN == 0
+        self.barren.0.is_multiple_of(BARREN)
     }
 
     /// Enters compiled code at a host address and deals with how it comes back.
