@@ -33,6 +33,17 @@ fn a_loop_counts() {
 }
 
 #[test]
+fn instructions_are_counted_from_zero() {
+    for (name, t) in ways() {
+        let m = Bare::new(&t.count_instructions(true));
+        let mut cpu = m.boot(&[addi(5, 0, 1), addi(5, 5, 1), WFI]);
+        assert_eq!(cpu.executed(), 0, "{name}");
+        assert_eq!(m.run(&mut *cpu), Exit::Halt, "{name}");
+        assert_eq!(cpu.executed(), 3, "{name}");
+    }
+}
+
+#[test]
 fn calls_and_returns_go_through_the_jump_cache() {
     // a0 += 3, a hundred times, through a function on another page.
     let mut words = vec![

@@ -13,6 +13,7 @@ use crate::semihosting::{Semihosting, SemihostingConfig};
 use ambidex_cpu::{Accelerator, CpuModel, FirmwareCalls, Timing, Vcpu, Vm, VmConfig};
 use ambidex_devices::block::BlockBackend;
 use ambidex_devices::char::CharBackend;
+use ambidex_devices::virtio::VirtioDevice;
 use ambidex_devices::{DynDevice, Wiring};
 use ambidex_memory::AddressSpace;
 use std::path::{Path, PathBuf};
@@ -120,8 +121,8 @@ pub struct Config {
     pub serials: Vec<Option<Box<dyn CharBackend>>>,
     /// Disks, in the order of their names in the guest.
     pub drives: Vec<Box<dyn BlockBackend>>,
-    /// virtio devices with their transport, in slot order behind the disks.
-    pub virtio: Vec<MakeDevice>,
+    /// Further virtio devices; the board has the transport.
+    pub virtio: Vec<Box<dyn VirtioDevice>>,
     /// Contents of flash banks.
     pub flash: Vec<Source>,
     /// Seed for the guest's random numbers; the host's randomness if there is none and the machine is not deterministic.
@@ -237,13 +238,10 @@ impl Builder {
         self
     }
 
-    /// A virtio device, complete with the board's transport, in the next free slot.
+    /// A virtio device. Disks given with [`drive`](Self::drive) take the first slots.
     #[must_use]
-    pub fn virtio(
-        mut self,
-        make: impl FnOnce(Wiring) -> Box<dyn DynDevice> + Send + 'static,
-    ) -> Builder {
-        self.config.virtio.push(Box::new(make));
+    pub fn virtio(mut self, device: Box<dyn VirtioDevice>) -> Builder {
+        self.config.virtio.push(device);
         self
     }
 

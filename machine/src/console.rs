@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 const KEPT: usize = 1 << 20;
 
 type Found = Box<dyn FnOnce() + Send>;
-type Sink = Box<dyn FnMut(&[u8]) + Send>;
+/// Takes a copy of what is printed.
+pub type Sink = Box<dyn FnMut(&[u8]) + Send>;
 
 #[derive(Default)]
 struct Shared {
@@ -92,8 +93,8 @@ impl Console {
         lock(&self.0).typed.pop_front()
     }
 
-    /// Names who else gets what [`Console::print`] prints, such as standard output.
-    pub fn set_sink(&self, sink: Box<dyn FnMut(&[u8]) + Send>) {
+    /// Names who else gets what is printed other than through the serial port (semihosting), such as standard output.
+    pub fn set_sink(&self, sink: Sink) {
         *lock(&self.1) = Some(sink);
     }
 

@@ -4,7 +4,9 @@ use crate::hub::Hub;
 use crate::timers::Deadline;
 use crate::wake::lock;
 use ambidex_cpu::Nanos;
-use ambidex_devices::{Action, DynDevice, RegionKind, RegionSpec, ResetKind};
+use ambidex_devices::{
+    Action, Device, DynDevice, RegionKind, RegionSpec, ResetKind, RestoreError, Snapshot,
+};
 use ambidex_memory::{AccessSizes, Attrs, BusError, MmioHandler, Region};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -79,6 +81,13 @@ impl DeviceSlot {
 
     pub(crate) fn reset(&self, kind: ResetKind) {
         self.with(|d| d.reset(kind));
+    }
+
+    /// Drops the device, and with it its back ends: they flush their output and put the terminal back. What is left answers nothing. A device
+    /// holds views of the memory that its registers are in, so without this neither would ever be freed.
+    pub(crate) fn retire(&self) {
+        let device = std::mem::replace(&mut *lock(&self.device), Box::new(Gone));
+        drop(device);
     }
 
     /// The regions of the device as handlers for the address space.
@@ -158,5 +167,36 @@ impl MmioHandler for Window {
 
     fn access_sizes(&self) -> AccessSizes {
         self.sizes
+    }
+}
+
+/// The place of a device after its machine's end.
+struct Gone;
+
+impl Device for Gone {
+    fn regions(&self) -> &[RegionSpec] {
+        &[]
+    }
+
+    fn read(&mut self, _region: usize, _offset: u64, _size: u8) -> u64 {
+        0
+    }
+
+    fn write(&mut self, _region: usize, _offset: u64, _size: u8, _value: u64) -> Action {
+        Action::None
+    }
+
+    fn reset(&mut self, _kind: ResetKind) {}
+}
+
+impl Snapshot for Gone {
+    const ID: &'static str = "gone";
+    const VERSION: u32 = 1;
+    type State = ();
+
+    fn save(&self) {}
+
+    fn restore(&mut self, _state: (), _version: u32) -> Result<(), RestoreError> {
+        Ok(())
     }
 }

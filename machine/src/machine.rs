@@ -392,6 +392,12 @@ fn dump_riscv(out: &mut String, s: &riscv::State) {
     }
 }
 
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.devices.iter().for_each(|slot| slot.retire());
+    }
+}
+
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Machine({}, {} CPUs)", self.board, self.vcpus.len())

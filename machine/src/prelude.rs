@@ -17,6 +17,7 @@ pub use ambidex_cpu::{
 };
 pub use ambidex_devices::block::BlockBackend;
 pub use ambidex_devices::char::CharBackend;
+pub use ambidex_devices::virtio::VirtioDevice;
 pub use ambidex_devices::{
     Action, Clock, Device, DynDevice, IrqLine, IrqTarget, MsiSink, Nanos, Notifier, RealTime,
     RegionKind, RegionSpec, ResetKind, Snapshot, TimeSource, WallClock, Wiring,

@@ -12,7 +12,7 @@ use crate::guest::{BankKey, Decoded, Events, Flush, Guest, HelperCx, InsnFlow, M
 use crate::interp::{Flow, Interp};
 use crate::ir::build::IrBuilder;
 use crate::jit::{CompileError, ExitKind, Jit};
-use crate::mmu::bank::FetchEntry;
+use crate::mmu::bank::{FetchEntry, PhysPage};
 use crate::mmu::{Io, Mmu};
 use crate::regs::{Context, ContextCell, NO_RESERVATION};
 use crate::sem::Ops;
@@ -23,6 +23,8 @@ const T0_BLOCK: usize = 32;
 const T1_BLOCK: usize = 64;
 /// Under a budget, exceptions without an instruction in between after which `run` is left.
 const BARREN: u32 = 1024;
+/// Pages newly with code after which an instruction fence is made in any case.
+const FRESH_PAGES: usize = 1024;
 /// Fuel when nothing limits it.
 const UNLIMITED: i64 = i64::MAX / 2;
 
@@ -75,6 +77,8 @@ pub struct Core<G: Guest> {
     pub(super) jit: Option<Jit>,
     pub(super) tuning: Tuning,
     pub(super) events: Events,
+    /// Pages that this vCPU has begun to take code from since the last instruction fence, while there were other vCPUs.
+    pub(super) fresh: Vec<PhysPage>,
     /// Why compiled code stopped, set by runtime functions.
     pub(super) stop: Option<Stop>,
     /// Budget handed out by the machine that is not yet in the fuel word.
@@ -155,6 +159,7 @@ impl<G: Guest> Core<G> {
                 instruction_fence: false,
                 timer: true,
             },
+            fresh: Vec::new(),
             stop: None,
             budget: None,
             retired: 0,
@@ -282,7 +287,7 @@ impl<G: Guest> Core<G> {
         loop {
             if first || self.ctx().exit_request.load(Ordering::Relaxed) != 0 {
                 self.ctx().exit_request.store(0, Ordering::SeqCst);
-                if self.kick.leave.swap(false, Ordering::SeqCst) && !first {
+                if self.kick.leave.swap(false, Ordering::SeqCst) {
                     return Exit::Kicked;
                 }
                 first = false;
@@ -305,7 +310,7 @@ impl<G: Guest> Core<G> {
             }
             if self.events.instruction_fence {
                 self.events.instruction_fence = false;
-                self.read_mail();
+                self.instruction_fence();
             }
             if self.budget.is_some() && self.fuel() <= 0 {
                 return Exit::Budget;
@@ -313,11 +318,12 @@ impl<G: Guest> Core<G> {
             let pins = self.pins.clone();
             #[expect(unsafe_code, reason = "see `ctx`")]
             // SAFETY: as in `ctx`; the borrow of the guest is of another field.
-            let regs = unsafe { &mut (*self.cell.as_ptr()).slots };
-            if self.guest.poll_interrupt(regs, &pins) {
+            let ctx = unsafe { &mut *self.cell.as_ptr() };
+            if self.guest.poll_interrupt(&mut ctx.slots, &pins) {
+                ctx.reservation.addr = NO_RESERVATION;
                 self.stats.traps += 1;
             }
-            let mode = self.guest.mode_key(regs);
+            let mode = self.guest.mode_key(&ctx.slots);
             let bank: BankKey = self.guest.bank_key();
             self.mmu.select(bank);
             self.mmu.banks.current().enter_mode(mode);
@@ -461,12 +467,12 @@ impl<G: Guest> Core<G> {
         block.len = at as u32;
         block.hash = hash;
         self.blocks.set_code(id, code);
-        self.note_code(page, key.va, at as u64);
+        self.note_code(page, key.va, at as u64, hash);
         Some(entry)
     }
 
     /// Lets the world know that there is code on these bytes.
-    fn note_code(&mut self, page: &FetchEntry, va: u64, len: u64) {
+    fn note_code(&mut self, page: &FetchEntry, va: u64, len: u64, hash: u64) {
         let lines = lines_of(va, len);
         let first = self.blocks.lines(page.phys) == 0;
         if self.blocks.add_lines(page.phys, lines) {
@@ -481,6 +487,17 @@ impl<G: Guest> Core<G> {
                 self.shared.adopt(block);
                 self.shared
                     .set_lines(self.index, block, page.phys, page.host, all);
+                if first && !self.shared.alone() {
+                    self.fresh.push(page.phys);
+                    self.events.instruction_fence |= self.fresh.len() >= FRESH_PAGES;
+                }
+                // Whoever wrote between the reading of these bytes and now had nobody to tell.
+                let mut bytes = vec![0; len as usize];
+                if self.mmu.fetch_from(page, va, &mut bytes) != bytes.len()
+                    || hash_bytes(&bytes) != hash
+                {
+                    self.peer.post(Mail::Verify(page.phys));
+                }
                 if first {
                     self.mmu
                         .banks
@@ -511,17 +528,18 @@ impl<G: Guest> Core<G> {
         if self.scratch.is_empty() {
             return None;
         }
+        let hash = hash_bytes(&bytes[..at]);
         let id = self.blocks.insert(Block {
             key,
             insns: self.scratch.as_slice().into(),
             len: at as u32,
-            hash: hash_bytes(&bytes[..at]),
+            hash,
             runs: 0,
             code: None,
             incoming: Vec::new(),
             uncompilable: false,
         });
-        self.note_code(page, key.va, at as u64);
+        self.note_code(page, key.va, at as u64, hash);
         Some(id)
     }
 
@@ -601,13 +619,14 @@ impl<G: Guest> Core<G> {
                             done += 1;
                             pc = pc.wrapping_add(u64::from(*len));
                         }
+                        done += usize::from(stop == Stop::Jumped);
                         outcome = Err(stop);
                         break;
                     }
                 }
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
-            if !matches!(outcome, Err(Stop::Retry)) {
+            if !matches!(outcome, Err(Stop::Jumped)) {
                 cx.regs[usize::from(G::PC.0)] = pc;
             }
         });
@@ -691,8 +710,12 @@ impl<G: Guest> Core<G> {
                     Next::Outer
                 }
             }
-            // The helper may have moved the PC slot.
-            Stop::Retry | Stop::Interpret => Next::Outer,
+            // Compiled code has not kept the slot up to date.
+            Stop::Retry | Stop::Interpret => {
+                self.set_pc(pc);
+                Next::Outer
+            }
+            Stop::Jumped => Next::Outer,
             Stop::Exit(exit) => {
                 self.set_pc(pc.wrapping_add(len));
                 Next::Exit(exit)
@@ -744,7 +767,8 @@ impl<G: Guest> Core<G> {
                 };
                 if self.tuning.count {
                     // The block was paid for as a whole.
-                    let done = self.executed_at_host(at) + u64::from(matches!(stop, Stop::Exit(_)));
+                    let complete = matches!(stop, Stop::Exit(_) | Stop::Jumped);
+                    let done = self.executed_at_host(at) + u64::from(complete);
                     let unused = self.executed().wrapping_sub(done);
                     self.ctx().fuel += unused as i64;
                 }
@@ -875,7 +899,7 @@ impl<G: Guest> Core<G> {
     }
 
     /// Publishes which lines of a page still hold code.
-    fn settle_page(&mut self, page: crate::mmu::bank::PhysPage) {
+    fn settle_page(&mut self, page: PhysPage) {
         let lines = self.blocks.recount_lines(page);
         let view = Arc::clone(self.mmu.view());
         for r in view.ranges() {
@@ -908,11 +932,27 @@ impl<G: Guest> Core<G> {
                 }
                 Mail::Verify(page) => self.verify_page(page),
                 Mail::Fence(fence) => match fence.kind {
-                    FenceKind::Icache => {}
+                    FenceKind::Icache => self.events.instruction_fence = true,
                     FenceKind::Tlb { asid, start, len } => self.remote_flush(asid, start, len),
                     _ => self.mmu.flush(Flush::All),
                 },
             }
+        }
+    }
+
+    /// Makes later fetches see every store that came before. Stores to pages known to hold code have sent mail. A page that this vCPU has begun
+    /// to take code from only lately may still have been written through another vCPU's store TLB, unnoticed until that one has handled its
+    /// [`Mail::Protect`]: so that is waited for, and the page compared.
+    fn instruction_fence(&mut self) {
+        self.read_mail();
+        if self.fresh.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        // The others may be waiting for this one in the same way.
+        shared.settle_others(self.index, || self.read_mail());
+        for page in std::mem::take(&mut self.fresh) {
+            self.verify_page(page);
         }
     }
 
@@ -942,7 +982,7 @@ impl<G: Guest> Core<G> {
     }
 
     /// Removes the blocks of a page whose bytes are not what they were made from.
-    fn verify_page(&mut self, page: crate::mmu::bank::PhysPage) {
+    fn verify_page(&mut self, page: PhysPage) {
         let view = Arc::clone(self.mmu.view());
         let block = view.ranges().iter().find_map(|r| match &r.kind {
             ambidex_memory::RangeKind::Ram(b) if b.id() == page.block() => Some(b),

@@ -100,10 +100,15 @@ impl Peer {
         self.busy.store(busy, Ordering::SeqCst);
     }
 
+    /// It may still execute guest code without having collected its mail.
+    fn unsettled(&self) -> bool {
+        self.busy.load(Ordering::SeqCst) && self.has_mail.load(Ordering::SeqCst)
+    }
+
     /// Waits until all mail posted so far is handled, or will be before the vCPU executes guest code again.
     fn settle(&self) {
         let mut spins = 0u32;
-        while self.busy.load(Ordering::SeqCst) && self.has_mail.load(Ordering::SeqCst) {
+        while self.unsettled() {
             spins += 1;
             if spins.is_multiple_of(64) {
                 std::thread::yield_now();
@@ -170,6 +175,24 @@ impl Shared {
             targets().for_each(|p| p.post(Mail::Fence(fence)));
             targets().for_each(|p| p.settle());
         });
+    }
+
+    /// There is one vCPU only.
+    pub fn alone(&self) -> bool {
+        self.with_peers(|peers| peers.len() < 2)
+    }
+
+    /// Waits until every vCPU but `index` has handled the mail posted so far, or will before it executes guest code again; meanwhile does
+    /// `own` for the caller's.
+    pub fn settle_others(&self, index: u32, mut own: impl FnMut()) {
+        let others: Vec<Arc<Peer>> =
+            self.with_peers(|peers| peers.iter().filter(|p| p.index != index).cloned().collect());
+        for p in others {
+            while p.unsettled() {
+                own();
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Makes sure the watcher is registered with a block.

@@ -47,7 +47,9 @@ pub enum Stop {
     Exception(Exception),
     /// The instruction is complete; leave [`ambidex_cpu::Vcpu::run`] with this.
     Exit(Exit),
-    /// Go on at the PC slot after a fresh look at mode and mapping. Unless a helper has changed the slot, the instruction is tried again.
+    /// The instruction is complete and has put the address of the next one into the PC slot; mode and mapping need a fresh look.
+    Jumped,
+    /// The instruction has had no effect and is to be tried again after a fresh look at mode and mapping.
     Retry,
     /// The instruction has had no effect and is to be done by the interpreter.
     Interpret,
@@ -76,8 +78,8 @@ pub enum AccessKind {
 pub struct Translation {
     /// Guest-physical address of the byte asked for.
     pub gpa: Gpa,
-    /// Log2 of the size of the largest naturally aligned block around it, over which translation and rights are uniform (at least 12
-    /// unless [`Translation::fragile`]).
+    /// Log2 of the size of the naturally aligned block that the page-table entry covers, at least 12: forgetting any address in it means
+    /// forgetting all of it. Rights need be uniform over the 4 KiB around the address only.
     pub page_shift: u8,
     /// Loads are allowed.
     pub read: bool,

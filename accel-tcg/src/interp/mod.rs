@@ -135,12 +135,19 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
             .cx
             .mmu
             .cas(self.cx.guest, addr, m, expected & m.size.mask(), new)?;
+        let now = if old == expected & m.size.mask() {
+            new & m.size.mask()
+        } else {
+            old
+        };
+        self.cx.observe(addr, m.size, true, now);
         Ok(extend(m, old))
     }
     fn load_reserved(&mut self, m: MemOp, addr: u64) -> Result<u64, Stop> {
         let v = self.cx.mmu.load_aligned(self.cx.guest, addr, m.size)?;
         self.cx.reservation.addr = addr;
         self.cx.reservation.value = v;
+        self.cx.observe(addr, m.size, false, v);
         Ok(extend(m, v))
     }
     fn store_conditional(&mut self, m: MemOp, addr: u64, value: u64) -> Result<u64, Stop> {
@@ -166,6 +173,9 @@ impl<G: Guest> Ops for Interp<'_, '_, G> {
         let expected = self.cx.reservation.value & m.size.mask();
         let old = self.cx.mmu.cas(self.cx.guest, addr, m, expected, value)?;
         self.cx.reservation.addr = NO_RESERVATION;
+        if old == expected {
+            self.cx.observe(addr, m.size, true, value & m.size.mask());
+        }
         Ok(u64::from(old != expected))
     }
     fn fence(&mut self, kind: Fence) {

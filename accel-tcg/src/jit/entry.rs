@@ -18,7 +18,9 @@ pub(super) unsafe fn enter(thunk: *const u8, ctx: *mut Context, host: u64) -> Ex
         f(ctx, host)
     };
     match pair.status {
-        kind::LINK => ExitKind::Link { stub: pair.value as u32 },
+        kind::LINK => ExitKind::Link {
+            stub: pair.value as u32,
+        },
         kind::LOOKUP => ExitKind::Lookup,
         kind::REQUEST => ExitKind::Request,
         kind::FUEL => ExitKind::Fuel,

@@ -1,7 +1,7 @@
 //! The compiler as its owner sees it: code buffer, linking, entering.
 
 use super::cpuid::HostFeatures;
-use super::seam::{Compiled, CompileError, ExitKind, LinkSite, RuntimeFns};
+use super::seam::{CompileError, Compiled, ExitKind, LinkSite, RuntimeFns};
 use super::t1::Buffers;
 use super::thunks::{self, Thunks};
 use super::x64::{Asm, AsmError};
@@ -50,7 +50,9 @@ pub enum JitError {
     #[error(transparent)]
     CodeBuf(#[from] CodeBufError),
     /// The common code does not fit.
-    #[error("the common code of the translator does not fit into a code buffer of {bytes} bytes; choose a larger one")]
+    #[error(
+        "the common code of the translator does not fit into a code buffer of {bytes} bytes; choose a larger one"
+    )]
     TooSmall {
         /// Size asked for.
         bytes: usize,
@@ -89,10 +91,18 @@ impl Jit {
         }
         let mut code = CodeBuf::new(cfg.bytes)?;
         let (bytes, thunks) = thunks::generate(&cfg, 0)?;
-        let at = code.reserve(bytes.len()).ok_or(JitError::TooSmall { bytes: cfg.bytes })?;
+        let at = code
+            .reserve(bytes.len())
+            .ok_or(JitError::TooSmall { bytes: cfg.bytes })?;
         code.write(at, &bytes)?;
         let capacity = MAX_BLOCK.min(code.slab().len);
-        Ok(Jit { code, asm: Asm::new(capacity), buffers: Buffers::new(&cfg), thunks, cfg })
+        Ok(Jit {
+            code,
+            asm: Asm::new(capacity),
+            buffers: Buffers::new(&cfg),
+            thunks,
+            cfg,
+        })
     }
 
     /// Compiles a block and puts its code into the current slab.
@@ -102,12 +112,24 @@ impl Jit {
     pub fn compile(&mut self, ir: &Block, mode: ModeKey) -> Result<Compiled, CompileError> {
         let origin = self.code.next_offset();
         self.asm.reset(origin as u64);
-        let (links, side) = t1::compile(&mut self.asm, &mut self.buffers, &self.cfg, &self.thunks, ir, mode)?;
+        let (links, side) = t1::compile(
+            &mut self.asm,
+            &mut self.buffers,
+            &self.cfg,
+            &self.thunks,
+            ir,
+            mode,
+        )?;
         let bytes = self.asm.finish().map_err(|_| CompileError::Unsupported)?;
         match self.code.append(bytes) {
             Ok(Some(at)) => {
                 debug_assert_eq!(at, origin);
-                Ok(Compiled { entry: at as u32, end: (at + bytes.len()) as u32, links, side })
+                Ok(Compiled {
+                    entry: at as u32,
+                    end: (at + bytes.len()) as u32,
+                    links,
+                    side,
+                })
             }
             Ok(None) => Err(CompileError::Full),
             Err(_) => Err(CompileError::Unsupported),
@@ -175,6 +197,10 @@ impl Jit {
     /// [`Jit::host_address`] of a block that was not evicted since.
     #[inline]
     #[expect(unsafe_code, reason = "entering compiled code")]
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "the documented contract of the gate"
+    )]
     pub fn enter(&self, ctx: *mut Context, host: u64) -> ExitKind {
         let thunk = self.code.rx_base().wrapping_add(self.thunks.enter as usize);
         debug_assert!(self.code_offset(host).is_some());

@@ -19,6 +19,6 @@ mod thunks;
 pub mod x64;
 
 pub use link::{Jit, JitConfig, JitError};
-pub use seam::{Compiled, CompileError, ExitKind, LinkSite, Pair, RuntimeFns};
+pub use seam::{CompileError, Compiled, ExitKind, LinkSite, Pair, RuntimeFns};
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod tests;

@@ -98,8 +98,16 @@ struct Gen<'a> {
 pub(super) fn generate(cfg: &JitConfig, origin: u32) -> Result<(Vec<u8>, Thunks), AsmError> {
     let mut a = Asm::new(16 << 10);
     a.reset(u64::from(origin));
-    let mut g = Gen { a, cfg, flag_table: 0, leave: 0 };
-    let mut t = Thunks { consts: g.consts(), ..Thunks::default() };
+    let mut g = Gen {
+        a,
+        cfg,
+        flag_table: 0,
+        leave: 0,
+    };
+    let mut t = Thunks {
+        consts: g.consts(),
+        ..Thunks::default()
+    };
     t.enter = g.enter();
     g.leave = g.leave();
     for (at, k) in [
@@ -142,8 +150,14 @@ impl Gen<'_> {
         };
         c.nan64 = put(&0x7ff8_0000_0000_0000u64.to_le_bytes());
         c.nan32 = put(&0x7fc0_0000u64.to_le_bytes());
-        c.two63 = [put(&(0x5f00_0000u64).to_le_bytes()), put(&(0x43e0_0000_0000_0000u64).to_le_bytes())];
-        c.two32 = [put(&(0x4f80_0000u64).to_le_bytes()), put(&(0x41f0_0000_0000_0000u64).to_le_bytes())];
+        c.two63 = [
+            put(&(0x5f00_0000u64).to_le_bytes()),
+            put(&(0x43e0_0000_0000_0000u64).to_le_bytes()),
+        ];
+        c.two32 = [
+            put(&(0x4f80_0000u64).to_le_bytes()),
+            put(&(0x41f0_0000_0000_0000u64).to_le_bytes()),
+        ];
         // MXCSR: IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32; `fp::Flags`: NX 1, UF 2, OF 4, DZ 8, NV 16.
         let table: [u8; 64] = std::array::from_fn(|x| {
             let bit = |from: usize, to: u8| if x >> from & 1 != 0 { to } else { 0 };
@@ -161,7 +175,11 @@ impl Gen<'_> {
             a.push_r(r);
         }
         a.sub_ri(Width::W64, Gpr::Rsp, frame::SIZE);
-        a.lea(Width::W64, Gpr::R15, Mem::new(Gpr::Rdi, (BASE_SLOT * 8) as i32));
+        a.lea(
+            Width::W64,
+            Gpr::R15,
+            Mem::new(Gpr::Rdi, (BASE_SLOT * 8) as i32),
+        );
         a.mov_rr(Width::W64, Gpr::Rax, Gpr::Rsi);
         a.mov_rm(Width::W64, Gpr::R14, ctx_mem(offset_of!(Context, bank)));
         a.ldmxcsr(ctx_mem(offset_of!(Context, mxcsr)));
@@ -217,8 +235,13 @@ impl Gen<'_> {
 
     fn arguments(&mut self, n: usize) {
         self.a.lea(Width::W64, Gpr::Rdi, ctx_mem(0));
-        for (k, r) in [Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8, Gpr::R9].into_iter().enumerate().take(n) {
-            self.a.mov_rm(Width::W64, r, Mem::new(Gpr::Rsp, THUNK_RET + frame::arg(k)));
+        for (k, r) in [Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8, Gpr::R9]
+            .into_iter()
+            .enumerate()
+            .take(n)
+        {
+            self.a
+                .mov_rm(Width::W64, r, Mem::new(Gpr::Rsp, THUNK_RET + frame::arg(k)));
         }
     }
 
@@ -236,7 +259,11 @@ impl Gen<'_> {
         let saved = Mem::new(Gpr::Rsp, THUNK_RET + frame::TMP);
         self.store_pinned();
         self.a.mov_rm(Width::W64, Gpr::Rax, Mem::new(Gpr::Rsp, 0));
-        self.a.mov_mr(Width::W64, ctx_mem(offset_of!(Context, exit_payload) + 3 * 8), Gpr::Rax);
+        self.a.mov_mr(
+            Width::W64,
+            ctx_mem(offset_of!(Context, exit_payload) + 3 * 8),
+            Gpr::Rax,
+        );
         self.a.stmxcsr(saved);
         if mxcsr == Mxcsr::Synced {
             let clean = self.a.label();
@@ -247,7 +274,11 @@ impl Gen<'_> {
         }
         self.arguments(args);
         self.call_aligned(f);
-        self.a.ldmxcsr(if mxcsr == Mxcsr::Synced { ctx_mem(offset_of!(Context, mxcsr)) } else { saved });
+        self.a.ldmxcsr(if mxcsr == Mxcsr::Synced {
+            ctx_mem(offset_of!(Context, mxcsr))
+        } else {
+            saved
+        });
         let stop = self.a.label();
         self.a.test_rr(Width::W64, Gpr::Rdx, Gpr::Rdx);
         self.a.jcc_short(Cond::Ne, stop);
@@ -269,7 +300,8 @@ impl Gen<'_> {
         let at = self.begin();
         let saved = Mem::new(Gpr::Rsp, THUNK_RET + frame::TMP);
         for k in CALLER_SAVED {
-            self.a.mov_mr(Width::W64, slot_mem(self.cfg.pinned[k]), PINNED[k]);
+            self.a
+                .mov_mr(Width::W64, slot_mem(self.cfg.pinned[k]), PINNED[k]);
         }
         if mxcsr == Mxcsr::Kept {
             self.a.stmxcsr(saved);
@@ -280,7 +312,8 @@ impl Gen<'_> {
             self.a.ldmxcsr(saved);
         }
         for k in CALLER_SAVED {
-            self.a.mov_rm(Width::W64, PINNED[k], slot_mem(self.cfg.pinned[k]));
+            self.a
+                .mov_rm(Width::W64, PINNED[k], slot_mem(self.cfg.pinned[k]));
         }
         self.a.ret();
         at

@@ -124,6 +124,9 @@ pub struct Bank {
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
     empty: bool,
+    /// Blocks that hold all pages that were filled from entries covering more than 4 KiB: first address and mask. A flush of one address in such
+    /// a block must forget whatever came from the same entry.
+    large: [(u64, u64); LARGE],
     /// Pages (by the low bits of their numbers) that may have entries in the jump cache, so that flushing a data page does not search it.
     jump_pages: [u64; 64],
 }
@@ -138,6 +141,12 @@ pub const OFF_JC: usize = offset_of!(Bank, jc);
 pub const OFF_XID: usize = offset_of!(Bank, xid);
 
 const PAGE_MASK: u64 = !0xfff;
+/// Blocks of large pages told apart.
+const LARGE: usize = 4;
+/// Log2 of the smallest such block.
+const LARGE_SHIFT: u8 = 30;
+/// Holds no address (an address under a mask never has bits outside it).
+const NO_LARGE: (u64, u64) = (1, 0);
 
 impl Bank {
     /// An empty bank.
@@ -152,6 +161,7 @@ impl Bank {
             mode: ModeKey::default(),
             last_use: 0,
             empty: true,
+            large: [NO_LARGE; LARGE],
             jump_pages: [0; 64],
         })
     }
@@ -242,7 +252,9 @@ impl Bank {
     pub fn enter_mode(&mut self, mode: ModeKey) {
         if self.mode != mode {
             self.mode = mode;
-            self.drop_jumps();
+            if self.jump_pages.iter().any(|&p| p != 0) {
+                self.drop_jumps();
+            }
         }
     }
 
@@ -256,13 +268,56 @@ impl Bank {
         self.drop_jumps();
         self.xid.fill(0);
         self.fetch.fill(FetchEntry::EMPTY);
+        self.large = [NO_LARGE; LARGE];
         self.empty = true;
+    }
+
+    /// Records that the translation of `va` comes from an entry for `1 << shift` bytes. To be called before it is put in.
+    pub fn note_large(&mut self, va: u64, shift: u8) {
+        if shift <= 12 {
+            return;
+        }
+        self.empty = false;
+        if self.large.iter().any(|&(first, mask)| va & mask == first) {
+            return;
+        }
+        let mask = u64::MAX << shift.clamp(LARGE_SHIFT, 63);
+        let mut new = (va & mask, mask);
+        if let Some(free) = self.large.iter_mut().find(|l| **l == NO_LARGE) {
+            *free = new;
+            return;
+        }
+        // Join the two blocks that are closest, the new one among them.
+        let join = |a: (u64, u64), b: (u64, u64)| {
+            let differ = 64 - (a.0 ^ b.0).leading_zeros();
+            let mask = a.1 & b.1 & u64::MAX.checked_shl(differ).unwrap_or(0);
+            (a.0 & mask, mask)
+        };
+        let mut best = (0, LARGE);
+        let mut best_mask = 0;
+        for i in 0..LARGE {
+            for j in i + 1..=LARGE {
+                let other = if j == LARGE { new } else { self.large[j] };
+                let mask = join(self.large[i], other).1;
+                if mask > best_mask {
+                    (best, best_mask) = ((i, j), mask);
+                }
+            }
+        }
+        let (i, j) = best;
+        if j < LARGE {
+            std::mem::swap(&mut self.large[j], &mut new);
+        }
+        self.large[i] = join(self.large[i], new);
     }
 
     /// Forgets one page.
     pub fn flush_page(&mut self, va: u64) {
         if self.empty {
             return;
+        }
+        if self.large.iter().any(|&(first, mask)| va & mask == first) {
+            return self.flush();
         }
         let page = va & PAGE_MASK;
         let i = Bank::tlb_index(va);
@@ -403,6 +458,30 @@ mod tests {
         assert_eq!(bank.tlb_w[1].tag, 0x1000 | flag::NOTE);
         assert_eq!(bank.tlb_w[2].tag, 0x2000);
         assert_eq!(bank.tlb_r[1].tag, 0x1000);
+    }
+
+    #[test]
+    fn flushing_part_of_a_large_page_drops_all_of_it() {
+        let mut bank = Bank::new(BankKey::default());
+        let high = 0xffff_ffc0_0000_0000;
+        let fill = |bank: &mut Bank| {
+            for i in 0..8u64 {
+                bank.note_large(high + (i << 33), 21);
+            }
+            bank.note_large(0x20_0000, 21);
+            bank.put(AccessKind::Read, 0x20_1000, 0, 0x7000_0000);
+            bank.put(AccessKind::Read, 0x7f00_0000_3000, 0, 0x7000_0000);
+        };
+        let has = |bank: &Bank, va: u64| bank.tlb_r[Bank::tlb_index(va)].tag == va;
+        fill(&mut bank);
+        // Small pages elsewhere go alone.
+        bank.flush_page(0x7f00_0000_3000);
+        assert!(!has(&bank, 0x7f00_0000_3000) && has(&bank, 0x20_1000));
+        for va in [0x20_0000, 0x3f_ffff, high + (7 << 33) + 0x1000] {
+            fill(&mut bank);
+            bank.flush_page(va);
+            assert!(!has(&bank, 0x20_1000), "{va:#x}");
+        }
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl Mmu {
         }
         let host_page = block.host_ptr() as u64 + (offset - in_page);
         let bank = self.banks.current();
+        bank.note_large(va, t.page_shift);
         if kind == AccessKind::Write {
             let note = if block.needs_note((offset - in_page) / PAGE) {
                 flag::NOTE
@@ -407,6 +408,8 @@ impl Mmu {
             return;
         };
         let page = offset / PAGE;
+        // The store must be visible before the question is asked: whoever begins to watch the page reads it again afterwards.
+        host::full_fence();
         if block.needs_note(page) {
             block.note_write(offset, u64::from(size));
             if !block.needs_note(page) {
@@ -581,7 +584,9 @@ impl Mmu {
             host: block.host_ptr() as u64 + (offset - in_page),
             xid,
         };
-        self.banks.current().put_fetch(e);
+        let bank = self.banks.current();
+        bank.note_large(va, t.page_shift);
+        bank.put_fetch(e);
         Ok(Some(e))
     }
 

@@ -211,6 +211,8 @@ impl Hart {
         self.medeleg = self.medeleg_mask() & !(1 << Exception::EcallSupervisor as u8);
         self.mideleg = self.mideleg_mask();
         self.mcounteren = self.counteren_mask();
+        // Kernels expect programs to be able to read the basic counters (`time` in the vDSO).
+        self.scounteren = self.counteren_mask() & 7;
         self.menvcfg = self.menvcfg_mask();
         if self.model.has(Ext::SVADE) {
             // Both schemes listed: software asks for hardware updates when it wants them.

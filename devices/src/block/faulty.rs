@@ -30,6 +30,12 @@ impl FaultPlan {
         self.lock().push_back(fault);
     }
 
+    /// How many operations are planned and have not happened yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.lock().len()
+    }
+
     fn next(&self) -> Option<Fault> {
         self.lock().pop_front().flatten()
     }

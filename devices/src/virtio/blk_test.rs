@@ -439,6 +439,9 @@ fn worker_threads_complete_everything() {
 
 #[test]
 fn contract_and_fuzz() {
+    let plan = FaultPlan::default();
+    let planned = 1 << 20;
+    (0..planned).for_each(|_| plan.then(None));
     let make = |w: Wiring, h: &TestHost| {
         h.hot(&HOT);
         h.dma_budget(512 << 20);
@@ -449,7 +452,13 @@ fn contract_and_fuzz() {
             ..BlkOptions::default()
         };
         // The disk is not part of the saved state: it stays as it is.
-        let blk = Blk::new(Box::new(SyncBackend::new(disk(64).read_only())), options);
+        let blk = Blk::new(
+            Box::new(SyncBackend::new(Faulty::new(
+                disk(64).read_only(),
+                plan.clone(),
+            ))),
+            options,
+        );
         VirtioMmio::new(w, MmioVersion::Modern, Box::new(blk))
     };
     contract::check_with(make);
@@ -462,4 +471,9 @@ fn contract_and_fuzz() {
             "{seed}"
         );
     }
+    let done = planned - plan.left();
+    assert!(
+        done > 100,
+        "only {done} of the inputs' requests reached the disk"
+    );
 }

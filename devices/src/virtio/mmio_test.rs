@@ -394,24 +394,48 @@ pub(super) fn ready_input(features: u32, seed: u64) -> Vec<u8> {
         put(QUEUE_DEVICE_LOW, 0x1000 * (q + 1) + 0x200);
         put(QUEUE_READY, 1);
     }
-    put(STATUS, 15);
+    // The rings are empty when the device becomes ready; otherwise they would hold noise.
+    for q in 0..6 {
+        e = std::mem::take(&mut e).memory(0x1000 * (q + 1) + 0x100, &[0; 14]);
+    }
+    e = std::mem::take(&mut e).write(0, STATUS as u32, 4, S, 15);
     let noise = fuzz::pseudo_random(seed, 400);
-    // Descriptors with small indices and flags, addresses in the first 64 KiB, lengths that requests have.
+    // Each queue has a disk request (which suits the other devices too), and every other one something wrong with it.
     let mut n = noise.iter().copied();
     let mut byte = || n.next().unwrap_or(0);
     for q in 0..6u32 {
         let base = 0x1000 * (q + 1);
-        let mut table = Vec::new();
-        for i in 0..4u8 {
-            let len = [16u32, 512, 1, 1536, 8, 20][usize::from(byte() % 6)];
-            let flags = [1u16, 3, 2, 0, 2, 4][usize::from(byte() % 6)];
-            table.extend(u64::from(u16::from_le_bytes([byte() & 0xf0, byte()])).to_le_bytes());
-            table.extend(len.to_le_bytes());
-            table.extend(flags.to_le_bytes());
-            table.extend(u16::from((i + 1) % 4).to_le_bytes());
+        let (header, data, status) = (0x8000 + base, 0x2_0000 + base, 0x4_0000 + base);
+        let kind = [0u32, 0, 1, 4, 8, 11, 13][usize::from(byte() % 7)];
+        let direction = if matches!(kind, 0 | 8) { 3 } else { 1 };
+        let len = [512u32, 1536, 16, 20][usize::from(byte() % 4)];
+        let len = if kind < 4 { len / 512 * 512 } else { len };
+        let mut table: [(u32, u32, u16, u16); 4] = [
+            (header, 16, 1, 1),
+            (data, len, direction, 2),
+            (status, 1, 2, 0),
+            (header, 24, 0, 0),
+        ];
+        if byte() % 2 == 0 {
+            let d = &mut table[usize::from(byte() % 3)];
+            match byte() % 4 {
+                0 => d.0 = u32::from(byte()) << 8,
+                1 => d.1 = byte().into(),
+                2 => d.2 = u16::from(byte() % 8),
+                _ => d.3 = u16::from(byte() % 6),
+            }
         }
+        let table: Vec<u8> = table
+            .iter()
+            .flat_map(|(addr, len, flags, next)| {
+                let v = u128::from(*addr) | u128::from(*len) << 64;
+                (v | u128::from(*flags) << 96 | u128::from(*next) << 112).to_le_bytes()
+            })
+            .collect();
         e = std::mem::take(&mut e).memory(base, &table);
-        let ring: Vec<u8> = [0u16, u16::from(byte() % 5), 0, 1, 2, 3]
+        let request = u128::from(kind) | u128::from(byte() % 70) << 64;
+        e = std::mem::take(&mut e).memory(header, &request.to_le_bytes());
+        let ring: Vec<u8> = [0u16, u16::from(1 + byte() % 4), 0, 0, 3, 0, 0]
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect();

@@ -15,7 +15,7 @@
 //! | `0x3000_0000`, `0x4000_0000`, `0x300_0000` | PCIe ECAM, windows (reserved) | |
 //! | `0x8000_0000` | RAM | |
 //!
-//! Devices are entries of [`DEVICES`]: where, which interrupt, how to make them, how to describe them.
+//! Devices are entries of a table: where, which interrupt, how to make them, how to describe them.
 
 use super::Board;
 use super::riscv_fdt::{self, Chosen, EXTERNAL_M, EXTERNAL_S, Phandles, SOFT, TIMER};
@@ -31,6 +31,7 @@ use ambidex_devices::misc::TestFinisher;
 use ambidex_devices::rtc::GoldfishRtc;
 use ambidex_devices::serial::{Uart16550, UartConfig};
 use ambidex_devices::timer::{Aclint, AclintConfig, HartLines};
+use ambidex_devices::virtio::{Blk, BlkOptions, MmioVersion, VirtioDevice, VirtioMmio};
 use ambidex_memory::{AccessSizes, Attrs, BusError, Gpa, MmioHandler, Region};
 use std::sync::Arc;
 
@@ -250,28 +251,27 @@ fn uart(e: &Entry, a: &mut Assembly) -> Result<(), MachineError> {
 
 /// The virtio slots: disks first, then the other devices; the rest answer that nothing is there.
 fn virtio(e: &Entry, a: &mut Assembly) -> Result<(), MachineError> {
-    let makers = std::mem::take(&mut a.config.virtio);
-    if !a.config.drives.is_empty() {
-        return Err(MachineError::config(
-            "this build has no virtio disks yet; leave out -drive",
-        ));
-    }
-    if makers.len() as u64 > VIRTIO_SLOTS {
+    let disks = std::mem::take(&mut a.config.drives);
+    let disks = disks
+        .into_iter()
+        .map(|d| Box::new(Blk::new(d, BlkOptions::default())) as Box<dyn VirtioDevice>);
+    let devices: Vec<_> = disks.chain(std::mem::take(&mut a.config.virtio)).collect();
+    if devices.len() as u64 > VIRTIO_SLOTS {
         return Err(MachineError::config(format!(
-            "{} virtio devices were asked for, and the virt board has {VIRTIO_SLOTS} slots; remove some",
-            makers.len()
+            "{} disks and other virtio devices were asked for, and the virt board has {VIRTIO_SLOTS} slots; remove some",
+            devices.len()
         )));
     }
-    let mut makers = makers.into_iter();
+    let mut devices = devices.into_iter();
     for n in 0..VIRTIO_SLOTS {
         let base = e.base + n * e.len;
-        match makers.next() {
-            Some(make) => a
+        match devices.next() {
+            Some(device) => a
                 .add_device(
                     &format!("{}{n}", e.name),
                     &[base],
                     Some(n as u32 + 1),
-                    |w| Ok(make(w)),
+                    |w| Ok(Box::new(VirtioMmio::new(w, MmioVersion::Modern, device))),
                 )
                 .map(drop)?,
             None => a.space.root().add(
@@ -292,7 +292,7 @@ impl MmioHandler for EmptySlot {
         Ok(match offset {
             0 => 0x7472_6976,
             4 => 2,
-            0xc => 0x4d42_4d41,
+            0xc => 0x5844_4d41,
             _ => 0,
         })
     }

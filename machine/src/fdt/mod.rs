@@ -254,7 +254,7 @@ fn source_value(value: &[u8]) -> String {
             return format!(" = {}", quoted.join(", "));
         }
     }
-    if value.len() % 4 == 0 {
+    if value.len().is_multiple_of(4) {
         let cells: Vec<String> = value
             .chunks_exact(4)
             .map(|c| {

@@ -78,3 +78,5 @@ pub(crate) fn le(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::elf as tests_elf;

@@ -7,6 +7,7 @@ use ambidex_cpu::riscv::{Exception as Cpu, Priv, Trap};
 use super::{Env, Riscv, exception};
 use crate::engine::vcpu::VirtualMem;
 use crate::guest::{AccessKind, Flush, Guest, Helper, HelperCx, Stop};
+use crate::regs::NO_RESERVATION;
 use crate::sem::Width;
 use crate::sem::riscv::{helper_id as id, slots};
 
@@ -93,6 +94,10 @@ fn csr_access(cx: Cx<'_, '_>, [number, kind, operand, bits]: [u64; 4]) -> Outcom
     if effect.contains(CsrEffect::FLUSH_TLB) {
         cx.flush(Flush::All);
     }
+    if effect.contains(CsrEffect::TRANSLATION) {
+        // Reservations are of virtual addresses, which mean something else now.
+        cx.reservation.addr = NO_RESERVATION;
+    }
     if effect.contains(CsrEffect::TIMER) {
         cx.events.timer = true;
     }
@@ -101,12 +106,12 @@ fn csr_access(cx: Cx<'_, '_>, [number, kind, operand, bits]: [u64; 4]) -> Outcom
 
 fn mret(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
     cx.regs[PC] = cx.guest.hart.mret().map_err(|t| trap(t, bits))?;
-    Err(Stop::Retry)
+    Err(Stop::Jumped)
 }
 
 fn sret(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
     cx.regs[PC] = cx.guest.hart.sret().map_err(|t| trap(t, bits))?;
-    Err(Stop::Retry)
+    Err(Stop::Jumped)
 }
 
 fn wfi(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
@@ -152,6 +157,7 @@ fn sfence_vma(cx: Cx<'_, '_>, [addr, asid, present, bits]: [u64; 4]) -> Outcome 
         page.map_or(Flush::All, Flush::Page)
     };
     cx.flush(what);
+    cx.reservation.addr = NO_RESERVATION;
     Ok(0)
 }
 
@@ -232,6 +238,7 @@ fn amocas_q(cx: Cx<'_, '_>, [addr, rd, rs2, _]: [u64; 4]) -> Outcome {
     };
     let expected = pair(cx, rd & 30);
     let new = pair(cx, rs2 & 30);
+    cx.probe(addr, 16, AccessKind::Write)?;
     let old = cx.mmu.cas16(cx.guest, addr, expected, new)?;
     if rd & 30 != 0 {
         cx.regs[rd as usize & 30] = old.0;

@@ -312,7 +312,7 @@ impl Guest for Riscv {
         perms &= m.perms;
         Ok(Translation {
             gpa: m.gpa,
-            page_shift: 12,
+            page_shift: m.page_shift as u8,
             read: perms.contains(Perms::READ),
             write: perms.contains(Perms::WRITE) && m.writable_now,
             exec: perms.contains(Perms::EXEC),

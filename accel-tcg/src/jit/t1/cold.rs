@@ -25,19 +25,60 @@ pub(super) struct Slow {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cold {
     /// Slow memory access.
-    Mem { slow: Slow, entry: Label, back: Label, insn: u16 },
+    Mem {
+        slow: Slow,
+        entry: Label,
+        back: Label,
+        insn: u16,
+    },
     /// Software floating point on values in registers.
-    Fp { entry: Label, back: Label, op: u64, args: [Option<Src>; 3], dst: Dst, saves: (u16, u16) },
+    Fp {
+        entry: Label,
+        back: Label,
+        op: u64,
+        args: [Option<Src>; 3],
+        dst: Dst,
+        saves: (u16, u16),
+    },
     /// The canonical NaN replaces whatever NaN came out.
-    Nan { entry: Label, back: Label, x: Xmm, p: Fp },
+    Nan {
+        entry: Label,
+        back: Label,
+        x: Xmm,
+        p: Fp,
+    },
     /// The same for a fused operation `d = a*b + c`, which must be invalid for infinity times zero.
-    FmaNan { entry: Label, back: Label, d: Xmm, a: Xmm, b: Xmm, p: Fp },
+    FmaNan {
+        entry: Label,
+        back: Label,
+        d: Xmm,
+        a: Xmm,
+        b: Xmm,
+        p: Fp,
+    },
     /// Minimum or maximum of equal numbers.
-    Equal { entry: Label, back: Label, d: Xmm, b: Xmm, min: bool },
+    Equal {
+        entry: Label,
+        back: Label,
+        d: Xmm,
+        b: Xmm,
+        min: bool,
+    },
     /// A constant instead of the value.
-    Const { entry: Label, back: Label, d: Gpr, value: u64 },
+    Const {
+        entry: Label,
+        back: Label,
+        d: Gpr,
+        value: u64,
+    },
     /// Divisor zero or -1.
-    Div { entry: Label, back: Label, w: W, signed: bool, rem: bool },
+    Div {
+        entry: Label,
+        back: Label,
+        w: W,
+        signed: bool,
+        rem: bool,
+    },
     /// Another way to the same place.
     Join { entry: Label, to: Label },
     /// Fuel ran out before the block.
@@ -45,13 +86,26 @@ pub(super) enum Cold {
     /// Exit to the engine because it asked.
     Request { entry: Label, target: u64 },
     /// The same, but only if the branch is taken.
-    RequestIf { entry: Label, back: Label, target: u64, c: Cond, w: Width, first: Opnd, second: Opnd },
+    RequestIf {
+        entry: Label,
+        back: Label,
+        target: u64,
+        c: Cond,
+        w: Width,
+        first: Opnd,
+        second: Opnd,
+    },
     /// The same for an indirect jump.
     RequestReg { entry: Label, target: Gpr },
     /// Indirect jump to an address that is not in the jump cache.
     Lookup { entry: Label, target: Gpr },
     /// A taken branch that needs more than a jump.
-    Taken { entry: Label, target: u64, refund: i32, backward: bool },
+    Taken {
+        entry: Label,
+        target: u64,
+        refund: i32,
+        backward: bool,
+    },
     /// Exit stub of link number `link`.
     Stub { entry: Label, link: usize },
 }
@@ -96,12 +150,17 @@ impl Gen<'_> {
     fn save(&mut self, saves: (u16, u16)) {
         for (k, r) in SCRATCH.into_iter().enumerate() {
             if saves.0 & bit(r) != 0 {
-                self.a.mov_mr(W::W64, Mem::new(Gpr::Rsp, frame::SAVE_GPR + 8 * k as i32), r);
+                self.a.mov_mr(
+                    W::W64,
+                    Mem::new(Gpr::Rsp, frame::SAVE_GPR + 8 * k as i32),
+                    r,
+                );
             }
         }
         for x in Xmm::ALL {
             if saves.1 & 1 << x as u16 != 0 {
-                self.a.movq_mx(Mem::new(Gpr::Rsp, frame::SAVE_XMM + 8 * x as i32), x);
+                self.a
+                    .movq_mx(Mem::new(Gpr::Rsp, frame::SAVE_XMM + 8 * x as i32), x);
             }
         }
     }
@@ -109,12 +168,17 @@ impl Gen<'_> {
     fn restore(&mut self, saves: (u16, u16)) {
         for (k, r) in SCRATCH.into_iter().enumerate() {
             if saves.0 & bit(r) != 0 {
-                self.a.mov_rm(W::W64, r, Mem::new(Gpr::Rsp, frame::SAVE_GPR + 8 * k as i32));
+                self.a.mov_rm(
+                    W::W64,
+                    r,
+                    Mem::new(Gpr::Rsp, frame::SAVE_GPR + 8 * k as i32),
+                );
             }
         }
         for x in Xmm::ALL {
             if saves.1 & 1 << x as u16 != 0 {
-                self.a.movq_xm(x, Mem::new(Gpr::Rsp, frame::SAVE_XMM + 8 * x as i32));
+                self.a
+                    .movq_xm(x, Mem::new(Gpr::Rsp, frame::SAVE_XMM + 8 * x as i32));
             }
         }
     }
@@ -152,7 +216,12 @@ impl Gen<'_> {
 
     fn emit_one(&mut self, c: Cold) {
         match c {
-            Cold::Mem { slow, entry, back, insn } => {
+            Cold::Mem {
+                slow,
+                entry,
+                back,
+                insn,
+            } => {
                 self.a.bind(entry);
                 self.save(slow.saves);
                 if slow.disp == 0 {
@@ -173,7 +242,14 @@ impl Gen<'_> {
                 self.restore(slow.saves);
                 self.a.jmp(back);
             }
-            Cold::Fp { entry, back, op, args, dst, saves } => {
+            Cold::Fp {
+                entry,
+                back,
+                op,
+                args,
+                dst,
+                saves,
+            } => {
                 self.a.bind(entry);
                 self.save(saves);
                 // Operands first: the constant may need a register.
@@ -193,7 +269,14 @@ impl Gen<'_> {
                 self.load_nan(p, x);
                 self.a.jmp(back);
             }
-            Cold::FmaNan { entry, back, d, a, b, p } => {
+            Cold::FmaNan {
+                entry,
+                back,
+                d,
+                a,
+                b,
+                p,
+            } => {
                 self.a.bind(entry);
                 // The product alone tells; of its flags only "invalid" is taken over.
                 let valid = self.a.label();
@@ -209,7 +292,13 @@ impl Gen<'_> {
                 self.load_nan(p, d);
                 self.a.jmp(back);
             }
-            Cold::Equal { entry, back, d, b, min } => {
+            Cold::Equal {
+                entry,
+                back,
+                d,
+                b,
+                min,
+            } => {
                 self.a.bind(entry);
                 if min {
                     self.a.orps_xx(d, b);
@@ -218,12 +307,23 @@ impl Gen<'_> {
                 }
                 self.a.jmp(back);
             }
-            Cold::Const { entry, back, d, value } => {
+            Cold::Const {
+                entry,
+                back,
+                d,
+                value,
+            } => {
                 self.a.bind(entry);
                 self.a.mov_ri(W::W64, d, value as i64);
                 self.a.jmp(back);
             }
-            Cold::Div { entry, back, w, signed, rem } => {
+            Cold::Div {
+                entry,
+                back,
+                w,
+                signed,
+                rem,
+            } => {
                 self.a.bind(entry);
                 match (signed, rem) {
                     (true, false) => {
@@ -249,7 +349,8 @@ impl Gen<'_> {
             }
             Cold::Fuel { entry, insns } => {
                 self.a.bind(entry);
-                self.a.add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), insns);
+                self.a
+                    .add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), insns);
                 self.set_pc(self.ir.pc);
                 self.a.jmp_to(u64::from(self.thunks.exit_fuel));
             }
@@ -258,10 +359,18 @@ impl Gen<'_> {
                 self.set_pc(target);
                 self.a.jmp_to(u64::from(self.thunks.exit_request));
             }
-            Cold::RequestIf { entry, back, target, c, w, first, second } => {
+            Cold::RequestIf {
+                entry,
+                back,
+                target,
+                c,
+                w,
+                first,
+                second,
+            } => {
                 self.a.bind(entry);
                 self.emit_compare(w, first, second);
-                self.a.jcc(super::int::xcond(c.inverse()), back);
+                self.a.jcc(super::compare::xcond(c.inverse()), back);
                 self.set_pc(target);
                 self.a.jmp_to(u64::from(self.thunks.exit_request));
             }
@@ -275,10 +384,16 @@ impl Gen<'_> {
                 self.a.mov_mr(W::W64, slot_mem(self.cfg.pc), target);
                 self.a.jmp_to(u64::from(self.thunks.exit_lookup));
             }
-            Cold::Taken { entry, target, refund, backward } => {
+            Cold::Taken {
+                entry,
+                target,
+                refund,
+                backward,
+            } => {
                 self.a.bind(entry);
                 if refund != 0 {
-                    self.a.add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), refund);
+                    self.a
+                        .add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), refund);
                 }
                 self.leave_to(target, backward);
             }

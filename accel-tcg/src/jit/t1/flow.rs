@@ -5,7 +5,7 @@ use super::super::thunks::ctx_mem;
 use super::super::x64::{Cond as X, Gpr, Label, Mem, Scale, Width as W};
 use super::Gen;
 use super::cold::Cold;
-use super::int::xcond;
+use super::compare::xcond;
 use super::regalloc::bit;
 use crate::ir::Val;
 use crate::mmu::bank::{Bank, JC_BITS, OFF_JC, OFF_XID};
@@ -28,14 +28,26 @@ impl Gen<'_> {
 
     /// Fuel to give back when leaving after the instruction in work.
     fn refund(&self) -> i32 {
-        if self.cfg.count { self.ir.insns.len() as i32 - i32::from(self.insn) - 1 } else { 0 }
+        if self.cfg.count {
+            self.ir.insns.len() as i32 - i32::from(self.insn) - 1
+        } else {
+            0
+        }
     }
 
     /// Notes a link whose rel32 was just emitted; its stub follows behind the block.
     fn add_link(&mut self, target: u64, stub: Label, cross_page: Option<u32>) {
         let site = (self.a.address() as u32).wrapping_sub(4);
-        self.cold.push(Cold::Stub { entry: stub, link: self.links.len() });
-        self.links.push(LinkSite { target, site, stub: 0, cross_page });
+        self.cold.push(Cold::Stub {
+            entry: stub,
+            link: self.links.len(),
+        });
+        self.links.push(LinkSite {
+            target,
+            site,
+            stub: 0,
+            cross_page,
+        });
     }
 
     /// Goes to a direct target.
@@ -52,7 +64,8 @@ impl Gen<'_> {
         } else {
             let xid = OFF_XID + Bank::xid_index(target) * 4;
             // While unlinked both ways lead to the stub, so any number that needs 32 bits will do.
-            self.a.cmp_mi(W::W32, Mem::new(Gpr::R14, xid as i32), i32::MAX);
+            self.a
+                .cmp_mi(W::W32, Mem::new(Gpr::R14, xid as i32), i32::MAX);
             let at = (self.a.address() as u32).wrapping_sub(4);
             self.a.jcc(X::Ne, stub);
             Some(at)
@@ -76,7 +89,15 @@ impl Gen<'_> {
                 self.a.jcc(xcond(c), stub);
                 self.add_link(target, stub, None);
                 self.a.bind(back);
-                self.cold.push(Cold::RequestIf { entry, back, target, c, w, first, second });
+                self.cold.push(Cold::RequestIf {
+                    entry,
+                    back,
+                    target,
+                    c,
+                    w,
+                    first,
+                    second,
+                });
             } else {
                 self.emit_compare(w, first, second);
                 let stub = self.a.label();
@@ -91,14 +112,20 @@ impl Gen<'_> {
             let over = self.a.label();
             self.a.jcc(xcond(c.inverse()), over);
             if refund != 0 {
-                self.a.add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), refund);
+                self.a
+                    .add_mi(W::W64, ctx_mem(offset_of!(Context, fuel)), refund);
             }
             self.leave_to(target, true);
             self.a.bind(over);
         } else {
             let entry = self.a.label();
             self.a.jcc(xcond(c), entry);
-            self.cold.push(Cold::Taken { entry, target, refund, backward: false });
+            self.cold.push(Cold::Taken {
+                entry,
+                target,
+                refund,
+                backward: false,
+            });
         }
     }
 
@@ -132,8 +159,14 @@ impl Gen<'_> {
         self.a.cmp_mi(W::W32, EXIT_REQUEST, 0);
         self.a.jcc(X::Ne, request);
         self.a.jmp_m(entry.offset(8));
-        self.cold.push(Cold::Lookup { entry: miss, target: r });
-        self.cold.push(Cold::RequestReg { entry: request, target: r });
+        self.cold.push(Cold::Lookup {
+            entry: miss,
+            target: r,
+        });
+        self.cold.push(Cold::RequestReg {
+            entry: request,
+            target: r,
+        });
     }
 
     pub(super) fn resync(&mut self, next: u64) {

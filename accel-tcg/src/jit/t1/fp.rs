@@ -125,7 +125,12 @@ impl Gen<'_> {
         self.a.ucomis_xx(p, d, d);
         self.a.jcc(X::P, entry);
         self.a.bind(back);
-        self.cold.push(Cold::Nan { entry, back, x: d, p });
+        self.cold.push(Cold::Nan {
+            entry,
+            back,
+            x: d,
+            p,
+        });
     }
 
     pub(super) fn fp_bin(&mut self, v: u16, op: FpBin, f: Format, rm: Round, a: Val, b: Val) {
@@ -159,10 +164,35 @@ impl Gen<'_> {
         self.define_x(v, d);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an operation has this many operands")]
-    pub(super) fn fp_fma(&mut self, v: u16, f: Format, rm: Round, neg_product: bool, neg_addend: bool, a: Val, b: Val, c: Val) {
-        let Some(p) = self.hard(f).filter(|_| self.nearest(rm) && self.cfg.features.fma) else {
-            return self.fp_soft(v, FpOp::Fma { f, rm, neg_product, neg_addend }, &[a, b, c]);
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an operation has this many operands"
+    )]
+    pub(super) fn fp_fma(
+        &mut self,
+        v: u16,
+        f: Format,
+        rm: Round,
+        neg_product: bool,
+        neg_addend: bool,
+        a: Val,
+        b: Val,
+        c: Val,
+    ) {
+        let Some(p) = self
+            .hard(f)
+            .filter(|_| self.nearest(rm) && self.cfg.features.fma)
+        else {
+            return self.fp_soft(
+                v,
+                FpOp::Fma {
+                    f,
+                    rm,
+                    neg_product,
+                    neg_addend,
+                },
+                &[a, b, c],
+            );
         };
         let (x, y) = (self.xmm(a, p), self.xmm(b, p));
         let d = self.start(c, p);
@@ -176,7 +206,14 @@ impl Gen<'_> {
         self.a.ucomis_xx(p, d, d);
         self.a.jcc(X::P, entry);
         self.a.bind(back);
-        self.cold.push(Cold::FmaNan { entry, back, d, a: x, b: y, p });
+        self.cold.push(Cold::FmaNan {
+            entry,
+            back,
+            d,
+            a: x,
+            b: y,
+            p,
+        });
         self.define_x(v, d);
     }
 
@@ -234,10 +271,23 @@ impl Gen<'_> {
         self.a.bind(back);
         let word = FpOp::MinMax { op, f }.pack();
         let args = [Some(Src::Xmm(d)), Some(Src::Xmm(y)), None];
-        self.cold.push(Cold::Fp { entry: nan, back, op: word, args, dst: Dst::Xmm(d), saves });
+        self.cold.push(Cold::Fp {
+            entry: nan,
+            back,
+            op: word,
+            args,
+            dst: Dst::Xmm(d),
+            saves,
+        });
         // Both zeros, perhaps of different sign, or the same number.
         let back_equal = self.a.here();
-        self.cold.push(Cold::Equal { entry: equal, back: back_equal, d, b: y, min });
+        self.cold.push(Cold::Equal {
+            entry: equal,
+            back: back_equal,
+            d,
+            b: y,
+            min,
+        });
         self.define_x(v, d);
     }
 
@@ -260,11 +310,19 @@ impl Gen<'_> {
         let (g, xs) = self.cold_saves();
         let saves = (g & !bit(d), xs);
         let (entry, back) = (self.a.label(), self.a.label());
-        let w = if to.width == Width::W32 && to.signed { W::W32 } else { W::W64 };
+        let w = if to.width == Width::W32 && to.signed {
+            W::W32
+        } else {
+            W::W64
+        };
         if let Some(z) = zero {
             // Out of range must be known before, because the conversion would raise inexact.
             let c = self.thunks.consts;
-            let limit = if to.width == Width::W32 { c.two32 } else { c.two63 }[p as usize];
+            let limit = if to.width == Width::W32 {
+                c.two32
+            } else {
+                c.two63
+            }[p as usize];
             self.a.xorps_xx(z, z);
             self.a.comis_xx(p, x, z);
             self.a.jcc(X::B, entry);
@@ -328,7 +386,14 @@ impl Gen<'_> {
         if let Some((entry, back, saves)) = slow {
             self.a.bind(back);
             let args = [Some(Src::Gpr(r)), None, None];
-            self.cold.push(Cold::Fp { entry, back, op: op.pack(), args, dst: Dst::Xmm(d), saves });
+            self.cold.push(Cold::Fp {
+                entry,
+                back,
+                op: op.pack(),
+                args,
+                dst: Dst::Xmm(d),
+                saves,
+            });
         }
         self.define_x(v, d);
     }
@@ -364,9 +429,17 @@ impl Gen<'_> {
             _ => return self.unbox_half(v, ra),
         }
         // What was boxed in this block.
-        if let Inst::FpBox { f: Format::F32, a: inner } = *self.def(ra) {
+        if let Inst::FpBox {
+            f: Format::F32,
+            a: inner,
+        } = *self.def(ra)
+        {
             let x = self.rep(inner);
-            if upper_clear(self.def(x)) && (self.in_gpr(x).is_some() || self.in_xmm(x).is_some() || self.in_mem(x).is_some()) {
+            if upper_clear(self.def(x))
+                && (self.in_gpr(x).is_some()
+                    || self.in_xmm(x).is_some()
+                    || self.in_mem(x).is_some())
+            {
                 return self.alias(v, x);
             }
         }
@@ -384,7 +457,12 @@ impl Gen<'_> {
         self.a.movs_xm(Fp::S, x, mem);
         self.a.jcc(X::Ne, entry);
         self.a.bind(back);
-        self.cold.push(Cold::Nan { entry, back, x, p: Fp::S });
+        self.cold.push(Cold::Nan {
+            entry,
+            back,
+            x,
+            p: Fp::S,
+        });
         self.define_x(v, x);
     }
 
@@ -398,7 +476,12 @@ impl Gen<'_> {
         self.a.cmp_ri(W::W64, t, -1);
         self.a.jcc(X::Ne, entry);
         self.a.bind(back);
-        self.cold.push(Cold::Const { entry, back, d, value: Format::F16.canonical_nan() });
+        self.cold.push(Cold::Const {
+            entry,
+            back,
+            d,
+            value: Format::F16.canonical_nan(),
+        });
         self.define(v, d);
     }
 
@@ -406,7 +489,11 @@ impl Gen<'_> {
         let ra = self.rep(a);
         match f {
             Format::F64 => self.alias(v, ra),
-            Format::F32 if !self.info[usize::from(v)].other_use && self.imm(ra).is_none() && self.info[usize::from(ra)].lazy == NONE => {
+            Format::F32
+                if !self.info[usize::from(v)].other_use
+                    && self.imm(ra).is_none()
+                    && self.info[usize::from(ra)].lazy == NONE =>
+            {
                 // Only stored: the upper half is written as a constant then.
                 self.info[usize::from(v)].lazy = ra;
                 let last = self.info[usize::from(v)].last;

@@ -15,8 +15,10 @@ const PAGE_MASK: i32 = -4096;
 /// Mask of `va >> 8` that leaves the offset of a TLB entry.
 const INDEX_MASK: i32 = ((1 << TLB_BITS) - 1) << 4;
 
-const RESERVED_ADDR: Mem = ctx_mem(offset_of!(Context, reservation) + offset_of!(Reservation, addr));
-const RESERVED_VALUE: Mem = ctx_mem(offset_of!(Context, reservation) + offset_of!(Reservation, value));
+const RESERVED_ADDR: Mem =
+    ctx_mem(offset_of!(Context, reservation) + offset_of!(Reservation, addr));
+const RESERVED_VALUE: Mem =
+    ctx_mem(offset_of!(Context, reservation) + offset_of!(Reservation, value));
 
 /// Which TLB, and what about alignment.
 #[derive(Clone, Copy)]
@@ -96,16 +98,32 @@ impl Gen<'_> {
 
     fn slow(&mut self, s: Slow, entry: Label, back: Label) {
         self.a.bind(back);
-        self.cold.push(Cold::Mem { slow: s, entry, back, insn: self.insn });
+        self.cold.push(Cold::Mem {
+            slow: s,
+            entry,
+            back,
+            insn: self.insn,
+        });
     }
 
     pub(super) fn load(&mut self, v: u16, m: MemOp, addr: Val, disp: i32) {
         let base = self.address(addr);
-        let to_xmm = self.info[usize::from(v)].want_xmm && (m.size == Width::W64 || m.size == Width::W32 && !m.sign);
+        let to_xmm = self.info[usize::from(v)].want_xmm
+            && (m.size == Width::W64 || m.size == Width::W32 && !m.sign);
         self.locked &= !(bit(Gpr::Rcx) | bit(Gpr::Rdx));
-        let dst = if to_xmm { Dst::Xmm(self.alloc_x()) } else { Dst::Gpr(self.dest(v, Some(base))) };
+        let dst = if to_xmm {
+            Dst::Xmm(self.alloc_x())
+        } else {
+            Dst::Gpr(self.dest(v, Some(base)))
+        };
         let saves = self.cold_saves();
-        let entry = self.probe(Probe { base, disp, size: m.size, aligned: m.aligned, write: false });
+        let entry = self.probe(Probe {
+            base,
+            disp,
+            size: m.size,
+            aligned: m.aligned,
+            write: false,
+        });
         let at = Mem::indexed(base, Gpr::Rcx, Scale::X1, disp);
         match dst {
             Dst::Gpr(d) => self.load_extended(m, d, at),
@@ -114,7 +132,15 @@ impl Gen<'_> {
             Dst::None => {}
         }
         let back = self.a.label();
-        let s = Slow { thunk: self.thunks.load, base, disp, desc: m.pack(), values: [None, None], dst, saves };
+        let s = Slow {
+            thunk: self.thunks.load,
+            base,
+            disp,
+            desc: m.pack(),
+            values: [None, None],
+            dst,
+            saves,
+        };
         self.slow(s, entry, back);
         self.define_dst(v, dst);
     }
@@ -138,7 +164,10 @@ impl Gen<'_> {
 
     pub(super) fn store(&mut self, m: MemOp, addr: Val, value: Val, disp: i32) {
         let rv = self.rep(value);
-        if self.info[usize::from(rv)].lazy != super::NONE && self.in_mem(rv).is_none() && self.in_gpr(rv).is_none() {
+        if self.info[usize::from(rv)].lazy != super::NONE
+            && self.in_mem(rv).is_none()
+            && self.in_gpr(rv).is_none()
+        {
             self.stable(rv);
             self.locked = 0;
         }
@@ -156,7 +185,13 @@ impl Gen<'_> {
             self.stable(rv)
         };
         let saves = self.cold_saves();
-        let entry = self.probe(Probe { base, disp, size: m.size, aligned: m.aligned, write: true });
+        let entry = self.probe(Probe {
+            base,
+            disp,
+            size: m.size,
+            aligned: m.aligned,
+            write: true,
+        });
         let at = Mem::indexed(base, Gpr::Rcx, Scale::X1, disp);
         let w = xw(m.size);
         match src {
@@ -212,7 +247,10 @@ impl Gen<'_> {
 
     /// The only home of the value is a scratch register.
     fn dies_only_here(&self, v: u16) -> bool {
-        self.in_gpr(v).is_none_or(is_scratch) && self.in_mem(v).is_none() && self.in_xmm(v).is_none() && self.imm(v).is_none()
+        self.in_gpr(v).is_none_or(is_scratch)
+            && self.in_mem(v).is_none()
+            && self.in_xmm(v).is_none()
+            && self.imm(v).is_none()
     }
 
     fn forget_scratch(&mut self) {
@@ -243,7 +281,13 @@ impl Gen<'_> {
         let (base, src, _) = self.atomic(addr, value, value);
         self.forget_scratch();
         let saves = (0, self.cold_saves().1);
-        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: true });
+        let entry = self.probe(Probe {
+            base,
+            disp: 0,
+            size: m.size,
+            aligned: true,
+            write: true,
+        });
         let w = xw(m.size);
         let unused = self.info[usize::from(v)].uses == 0;
         let at = Mem::indexed(base, Gpr::Rcx, Scale::X1, 0);
@@ -284,7 +328,15 @@ impl Gen<'_> {
             self.extend_reg(m, d, from);
             Dst::Gpr(d)
         };
-        let s = Slow { thunk: self.thunks.rmw, base: base_src, disp: 0, desc, values: [Some(pinned_src), None], dst, saves };
+        let s = Slow {
+            thunk: self.thunks.rmw,
+            base: base_src,
+            disp: 0,
+            desc,
+            values: [Some(pinned_src), None],
+            dst,
+            saves,
+        };
         self.slow(s, entry, back);
     }
 
@@ -318,11 +370,19 @@ impl Gen<'_> {
         let (base, se, sn) = self.atomic(addr, expected, new);
         self.forget_scratch();
         let saves = (0, self.cold_saves().1);
-        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: true });
-        self.a.lea(W::W64, Gpr::Rcx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
+        let entry = self.probe(Probe {
+            base,
+            disp: 0,
+            size: m.size,
+            aligned: true,
+            write: true,
+        });
+        self.a
+            .lea(W::W64, Gpr::Rcx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
         self.mov_src(Gpr::Rax, se);
         self.mov_src(Gpr::Rdx, sn);
-        self.a.lock_cmpxchg_mr(xw(m.size), Mem::new(Gpr::Rcx, 0), Gpr::Rdx);
+        self.a
+            .lock_cmpxchg_mr(xw(m.size), Mem::new(Gpr::Rcx, 0), Gpr::Rdx);
         let dst = if self.info[usize::from(v)].uses == 0 {
             Dst::None
         } else {
@@ -331,7 +391,15 @@ impl Gen<'_> {
             Dst::Gpr(d)
         };
         let back = self.a.label();
-        let s = Slow { thunk: self.thunks.cas, base, disp: 0, desc: m.pack(), values: [Some(se), Some(sn)], dst, saves };
+        let s = Slow {
+            thunk: self.thunks.cas,
+            base,
+            disp: 0,
+            desc: m.pack(),
+            values: [Some(se), Some(sn)],
+            dst,
+            saves,
+        };
         self.slow(s, entry, back);
     }
 
@@ -339,8 +407,18 @@ impl Gen<'_> {
         let base = self.address(addr);
         self.evict_others(base);
         let saves = (0, self.cold_saves().1);
-        let entry = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: false });
-        self.a.movzx_rm(xw(m.size), Gpr::Rdx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
+        let entry = self.probe(Probe {
+            base,
+            disp: 0,
+            size: m.size,
+            aligned: true,
+            write: false,
+        });
+        self.a.movzx_rm(
+            xw(m.size),
+            Gpr::Rdx,
+            Mem::indexed(base, Gpr::Rcx, Scale::X1, 0),
+        );
         self.a.mov_mr(W::W64, RESERVED_ADDR, base);
         self.a.mov_mr(W::W64, RESERVED_VALUE, Gpr::Rdx);
         let dst = if self.info[usize::from(v)].uses == 0 {
@@ -355,7 +433,15 @@ impl Gen<'_> {
             Dst::Gpr(d)
         };
         let back = self.a.label();
-        let s = Slow { thunk: self.thunks.load_reserved, base, disp: 0, desc: m.pack(), values: [None, None], dst, saves };
+        let s = Slow {
+            thunk: self.thunks.load_reserved,
+            base,
+            disp: 0,
+            desc: m.pack(),
+            values: [None, None],
+            dst,
+            saves,
+        };
         self.slow(s, entry, back);
     }
 
@@ -379,11 +465,19 @@ impl Gen<'_> {
         let slow = self.a.label();
         self.a.cmp_mr(W::W64, RESERVED_ADDR, base);
         self.a.jcc(X::Ne, slow);
-        let miss = self.probe(Probe { base, disp: 0, size: m.size, aligned: true, write: true });
-        self.a.lea(W::W64, Gpr::Rcx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
+        let miss = self.probe(Probe {
+            base,
+            disp: 0,
+            size: m.size,
+            aligned: true,
+            write: true,
+        });
+        self.a
+            .lea(W::W64, Gpr::Rcx, Mem::indexed(base, Gpr::Rcx, Scale::X1, 0));
         self.a.mov_rm(W::W64, Gpr::Rax, RESERVED_VALUE);
         self.mov_src(Gpr::Rdx, src);
-        self.a.lock_cmpxchg_mr(xw(m.size), Mem::new(Gpr::Rcx, 0), Gpr::Rdx);
+        self.a
+            .lock_cmpxchg_mr(xw(m.size), Mem::new(Gpr::Rcx, 0), Gpr::Rdx);
         self.a.mov_mi(W::W64, RESERVED_ADDR, -1);
         self.a.setcc_r(X::Ne, Gpr::Rdx);
         let dst = if self.info[usize::from(v)].uses == 0 {
@@ -403,14 +497,20 @@ impl Gen<'_> {
             dst,
             saves,
         };
-        self.cold.push(Cold::Join { entry: miss, to: slow });
+        self.cold.push(Cold::Join {
+            entry: miss,
+            to: slow,
+        });
         self.slow(s, slow, back);
     }
 
     pub(super) fn fence(&mut self, kind: Fence) {
         match kind {
             Fence::Local | Fence::AcquireRelease => {}
-            Fence::Full => self.a.lock_alu_mi(Alu::Or, W::W32, Mem::new(Gpr::Rsp, super::frame::TMP), 0),
+            Fence::Full => {
+                self.a
+                    .lock_alu_mi(Alu::Or, W::W32, Mem::new(Gpr::Rsp, super::frame::TMP), 0)
+            }
         }
     }
 }

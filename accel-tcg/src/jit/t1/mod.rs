@@ -1,7 +1,9 @@
 //! The block compiler: one backward pass for uses and hints, one forward pass that allocates and emits.
 
+mod bits;
 mod call;
 mod cold;
+mod compare;
 mod flow;
 mod fp;
 mod int;
@@ -63,7 +65,11 @@ impl Buffers {
         for (k, s) in cfg.pinned.iter().enumerate() {
             pin_of[usize::from(s.0)] = k as u8;
         }
-        Buffers { info: Vec::new(), cold: Vec::new(), pin_of }
+        Buffers {
+            info: Vec::new(),
+            cold: Vec::new(),
+            pin_of,
+        }
     }
 }
 
@@ -100,6 +106,9 @@ struct Gen<'a> {
     failed: bool,
 }
 
+/// The links of a block, and its table of return addresses.
+type Tables = (Vec<LinkSite>, Vec<(u32, u16)>);
+
 /// Compiles into `a`.
 pub(super) fn compile(
     a: &mut Asm,
@@ -108,11 +117,11 @@ pub(super) fn compile(
     thunks: &Thunks,
     ir: &Block,
     mode: ModeKey,
-) -> Result<(Vec<LinkSite>, Vec<(u32, u16)>), CompileError> {
+) -> Result<Tables, CompileError> {
     if ir.insts.len() >= usize::from(NONE) || ir.insns.len() >= usize::from(NONE) {
         return Err(CompileError::Unsupported);
     }
-    plan::plan(&ir.insts, &mut b.info, &b.pin_of);
+    let calls = plan::plan(&ir.insts, &mut b.info, &b.pin_of);
     b.cold.clear();
     let mut g = Gen {
         a,
@@ -125,7 +134,7 @@ pub(super) fn compile(
         pin_of: &b.pin_of,
         mode,
         links: Vec::with_capacity(2),
-        side: Vec::new(),
+        side: Vec::with_capacity(calls),
         reg_val: [NONE; 16],
         xmm_val: [NONE; 16],
         slot_val: [NONE; SLOTS],
@@ -167,7 +176,7 @@ impl Gen<'_> {
             self.locked = 0;
             self.locked_x = 0;
             self.inst(self.insts[i]);
-            if self.a.overflowed() {
+            if self.failed || self.a.overflowed() {
                 self.failed = true;
                 return;
             }
@@ -184,7 +193,12 @@ impl Gen<'_> {
             Inst::Get(s) => self.get(v, s),
             Inst::Set(s, x) => self.set(s, x),
             // No effect but the value.
-            Inst::Bin { .. } | Inst::Un { .. } | Inst::Ext { .. } | Inst::Cmp { .. } | Inst::Select { .. } if unused => {}
+            Inst::Bin { .. }
+            | Inst::Un { .. }
+            | Inst::Ext { .. }
+            | Inst::Cmp { .. }
+            | Inst::Select { .. }
+                if unused => {}
             Inst::FpUnbox { .. } | Inst::FpBox { .. } | Inst::FpClassify { .. } if unused => {}
             Inst::Bin { op, w, a, b } => self.bin(v, op, w, a, b),
             Inst::Un { op, w, a } => self.un(v, op, w, a),
@@ -192,9 +206,19 @@ impl Gen<'_> {
             Inst::Cmp { c, w, a, b } => self.cmp(v, c, w, a, b),
             Inst::Select { c, w, a, b, t, f } => self.select(v, c, w, a, b, t, f),
             Inst::Load { m, addr, disp } => self.load(v, m, addr, disp),
-            Inst::Store { m, addr, value, disp } => self.store(m, addr, value, disp),
+            Inst::Store {
+                m,
+                addr,
+                value,
+                disp,
+            } => self.store(m, addr, value, disp),
             Inst::Rmw { op, m, addr, value } => self.rmw(v, op, m, addr, value),
-            Inst::Cas { m, addr, expected, new } => self.cas(v, m, addr, expected, new),
+            Inst::Cas {
+                m,
+                addr,
+                expected,
+                new,
+            } => self.cas(v, m, addr, expected, new),
             Inst::LoadReserved { m, addr } => self.load_reserved(v, m, addr),
             Inst::StoreConditional { m, addr, value } => self.store_conditional(v, m, addr, value),
             Inst::Fence(kind) => self.fence(kind),
@@ -202,8 +226,22 @@ impl Gen<'_> {
             Inst::FpBox { f, a } => self.fp_box(v, f, a),
             Inst::FpBin { op, f, rm, a, b } => self.fp_bin(v, op, f, rm, a, b),
             Inst::FpSqrt { f, rm, a } => self.fp_sqrt(v, f, rm, a),
-            Inst::FpFma { f, rm, neg_product, neg_addend, a, b, c } => self.fp_fma(v, f, rm, neg_product, neg_addend, a, b, c),
-            Inst::FpCmp { c, f, signaling, a, b } => self.fp_cmp(v, c, f, signaling, a, b),
+            Inst::FpFma {
+                f,
+                rm,
+                neg_product,
+                neg_addend,
+                a,
+                b,
+                c,
+            } => self.fp_fma(v, f, rm, neg_product, neg_addend, a, b, c),
+            Inst::FpCmp {
+                c,
+                f,
+                signaling,
+                a,
+                b,
+            } => self.fp_cmp(v, c, f, signaling, a, b),
             Inst::FpMinMax { op, f, a, b } => self.fp_minmax(v, op, f, a, b),
             Inst::FpToInt { f, rm, to, a } => self.fp_to_int(v, f, rm, to, a),
             Inst::FpFromInt { f, rm, from, a } => self.fp_from_int(v, f, rm, from, a),
@@ -224,7 +262,11 @@ impl Gen<'_> {
 
     /// Address of the guest instruction in work.
     fn insn_pc(&self) -> u64 {
-        let offset = self.ir.insns.get(usize::from(self.insn)).map_or(0, |x| x.offset);
+        let offset = self
+            .ir
+            .insns
+            .get(usize::from(self.insn))
+            .map_or(0, |x| x.offset);
         self.ir.pc.wrapping_add(u64::from(offset))
     }
 

@@ -37,7 +37,13 @@ pub(super) struct Info {
 /// Calls `f` for every operand.
 pub(super) fn operands(inst: &Inst, mut f: impl FnMut(Val)) {
     match *inst {
-        Inst::Insn { .. } | Inst::Nop | Inst::Imm(_) | Inst::Get(_) | Inst::Fence(_) | Inst::Jump { .. } | Inst::Resync { .. } => {}
+        Inst::Insn { .. }
+        | Inst::Nop
+        | Inst::Imm(_)
+        | Inst::Get(_)
+        | Inst::Fence(_)
+        | Inst::Jump { .. }
+        | Inst::Resync { .. } => {}
         Inst::Set(_, a)
         | Inst::Un { a, .. }
         | Inst::Ext { a, .. }
@@ -56,9 +62,15 @@ pub(super) fn operands(inst: &Inst, mut f: impl FnMut(Val)) {
         | Inst::Raise { value: a, .. } => f(a),
         Inst::Bin { a, b, .. }
         | Inst::Cmp { a, b, .. }
-        | Inst::Store { addr: a, value: b, .. }
-        | Inst::Rmw { addr: a, value: b, .. }
-        | Inst::StoreConditional { addr: a, value: b, .. }
+        | Inst::Store {
+            addr: a, value: b, ..
+        }
+        | Inst::Rmw {
+            addr: a, value: b, ..
+        }
+        | Inst::StoreConditional {
+            addr: a, value: b, ..
+        }
         | Inst::FpBin { a, b, .. }
         | Inst::FpCmp { a, b, .. }
         | Inst::FpMinMax { a, b, .. }
@@ -66,7 +78,13 @@ pub(super) fn operands(inst: &Inst, mut f: impl FnMut(Val)) {
             f(a);
             f(b);
         }
-        Inst::Cas { addr: a, expected: b, new: c, .. } | Inst::FpFma { a, b, c, .. } => {
+        Inst::Cas {
+            addr: a,
+            expected: b,
+            new: c,
+            ..
+        }
+        | Inst::FpFma { a, b, c, .. } => {
             f(a);
             f(b);
             f(c);
@@ -84,9 +102,11 @@ pub(super) fn operands(inst: &Inst, mut f: impl FnMut(Val)) {
 /// Operands that SSE instructions read.
 fn in_xmm(inst: &Inst) -> bool {
     match *inst {
-        Inst::FpBin { f, .. } | Inst::FpSqrt { f, .. } | Inst::FpFma { f, .. } | Inst::FpCmp { f, .. } | Inst::FpMinMax { f, .. } => {
-            f != Format::F16
-        }
+        Inst::FpBin { f, .. }
+        | Inst::FpSqrt { f, .. }
+        | Inst::FpFma { f, .. }
+        | Inst::FpCmp { f, .. }
+        | Inst::FpMinMax { f, .. } => f != Format::F16,
         Inst::FpToInt { f, .. } => f != Format::F16,
         Inst::FpConvert { from, to, .. } => from != Format::F16 && to != Format::F16,
         _ => false,
@@ -112,8 +132,8 @@ fn observes(inst: &Inst) -> bool {
     )
 }
 
-/// Fills `info` for a block.
-pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) {
+/// Fills `info` for a block; returns how many operations may call out, about.
+pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) -> usize {
     info.clear();
     info.extend((0..insts.len()).map(|i| Info {
         last: 0,
@@ -136,6 +156,7 @@ pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) {
             info[usize::from(v)].hint = NO;
         }
     };
+    let mut calls = 0;
     for (i, inst) in insts.iter().enumerate().rev() {
         let mine = info[i].hint;
         let mine = (mine != NO).then(|| PINNED.iter().position(|&r| r as u8 == mine).unwrap_or(0));
@@ -143,6 +164,7 @@ pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) {
             pending[k] = NONE;
         }
         if observes(inst) {
+            calls += 1;
             for k in 0..PINNED.len() {
                 drop_hint(info, &mut pending, k);
             }
@@ -186,10 +208,10 @@ pub(super) fn plan(insts: &[Inst], info: &mut Vec<Info>, pin_of: &[u8; SLOTS]) {
                     pending[k] = a.0;
                 }
             }
-            // A boxed single lives as long as its box is not made.
             _ => {}
         }
     }
+    calls
 }
 
 /// Whether all bits above the low 32 of a value are known to be zero.
@@ -198,7 +220,10 @@ pub(super) fn upper_clear(inst: &Inst) -> bool {
         Inst::Imm(x) => x >> 32 == 0,
         Inst::Bin { w, .. } | Inst::Un { w, .. } => w != Width::W64,
         Inst::Ext { signed, from, .. } => !signed && from != Width::W64,
-        Inst::Cmp { .. } | Inst::FpCmp { .. } | Inst::FpClassify { .. } | Inst::StoreConditional { .. } => true,
+        Inst::Cmp { .. }
+        | Inst::FpCmp { .. }
+        | Inst::FpClassify { .. }
+        | Inst::StoreConditional { .. } => true,
         Inst::Load { m, .. } => m.size != Width::W64 && !m.sign,
         Inst::FpUnbox { f, .. }
         | Inst::FpBin { f, .. }

@@ -61,7 +61,12 @@ impl Gen<'_> {
 
     fn has_home(&self, v: u16) -> bool {
         let x = &self.info[usize::from(v)];
-        x.gprs != 0 || x.xmm != NO || x.slot != NO || x.spill != NO || x.lazy != NONE || self.imm(v).is_some()
+        x.gprs != 0
+            || x.xmm != NO
+            || x.slot != NO
+            || x.spill != NO
+            || x.lazy != NONE
+            || self.imm(v).is_some()
     }
 
     fn detach(&mut self, r: Gpr) -> u16 {
@@ -112,7 +117,10 @@ impl Gen<'_> {
         x.last = x.last.max(last);
         x.want_xmm |= want;
         let lazy = x.lazy;
-        if lazy != NONE {
+        if lazy != NONE && !self.has_home(lazy) {
+            // What was boxed is gone; the box itself was stored before.
+            self.info[usize::from(as_)].lazy = NONE;
+        } else if lazy != NONE {
             let y = &mut self.info[usize::from(lazy)];
             y.last = y.last.max(last);
         }
@@ -121,7 +129,10 @@ impl Gen<'_> {
 
     /// A spill word for `v`.
     fn new_spill(&mut self, v: u16) -> u8 {
-        let found = self.spill_val.iter().position(|&o| o == NONE || !self.needed(o));
+        let found = self
+            .spill_val
+            .iter()
+            .position(|&o| o == NONE || !self.needed(o));
         let Some(k) = found else {
             self.failed = true;
             return 0;
@@ -136,7 +147,9 @@ impl Gen<'_> {
 
     /// Makes sure that `v` outlives what is about to happen to register `r`, which holds it and was just detached.
     fn rescue(&mut self, v: u16, r: Gpr) {
-        let free = SCRATCH.into_iter().find(|&s| s != r && self.locked & bit(s) == 0 && self.reg_val[s as usize] == NONE);
+        let free = SCRATCH
+            .into_iter()
+            .find(|&s| s != r && self.locked & bit(s) == 0 && self.reg_val[s as usize] == NONE);
         if let Some(s) = free {
             self.a.mov_rr(W::W64, s, r);
             self.define(v, s);
@@ -170,7 +183,11 @@ impl Gen<'_> {
         let pick = SCRATCH
             .into_iter()
             .find(|&r| open(self, r) && self.reg_val[r as usize] == NONE)
-            .or_else(|| SCRATCH.into_iter().find(|&r| open(self, r) && !self.needed(self.reg_val[r as usize])))
+            .or_else(|| {
+                SCRATCH
+                    .into_iter()
+                    .find(|&r| open(self, r) && !self.needed(self.reg_val[r as usize]))
+            })
             .or_else(|| {
                 SCRATCH.into_iter().find(|&r| {
                     open(self, r) && {
@@ -181,7 +198,7 @@ impl Gen<'_> {
             })
             .or_else(|| SCRATCH.into_iter().find(|&r| open(self, r)));
         let Some(r) = pick else {
-            debug_assert!(false, "no scratch register left");
+            debug_assert!(self.failed, "no scratch register left at {}", self.i);
             self.failed = true;
             return Gpr::Rax;
         };
@@ -215,7 +232,11 @@ impl Gen<'_> {
             return true;
         }
         let x = &self.info[usize::from(o)];
-        x.gprs & !bit(r) != 0 || x.slot != NO || x.spill != NO || x.xmm != NO || self.imm(o).is_some()
+        x.gprs & !bit(r) != 0
+            || x.slot != NO
+            || x.spill != NO
+            || x.xmm != NO
+            || self.imm(o).is_some()
     }
 
     /// The pinned register that `v` may be computed in.
@@ -269,7 +290,7 @@ impl Gen<'_> {
             self.into(d, self.info[usize::from(v)].lazy);
             self.box_single_in(d);
         } else {
-            debug_assert!(false, "value {v} has no home at {}", self.i);
+            debug_assert!(self.failed, "value {v} has no home at {}", self.i);
             self.failed = true;
         }
     }
@@ -340,6 +361,13 @@ impl Gen<'_> {
         }
         if let Some(m) = self.in_mem(v) {
             return Src::Mem(m);
+        }
+        if self.in_gpr(v).is_none()
+            && let Some(x) = self.in_xmm(v)
+        {
+            let k = self.new_spill(v);
+            self.a.movq_mx(spill_mem(k), x);
+            return Src::Mem(spill_mem(k));
         }
         let r = self.gpr_of(v);
         let k = self.new_spill(v);
@@ -418,10 +446,11 @@ impl Gen<'_> {
         }
         if old != NONE {
             self.slot_val[i] = NONE;
+            let boxed = self.info[usize::from(v)].lazy == old;
             let x = &mut self.info[usize::from(old)];
             if x.slot == s.0 {
                 x.slot = NO;
-                if self.live_after(old) && !self.has_home(old) {
+                if (boxed || self.live_after(old)) && !self.has_home(old) {
                     self.info[usize::from(old)].slot = s.0;
                     self.gpr_of(old);
                     self.info[usize::from(old)].slot = NO;
@@ -483,7 +512,11 @@ impl Gen<'_> {
         let pick = Xmm::ALL
             .into_iter()
             .find(|&x| open(self, x) && self.xmm_val[x as usize] == NONE)
-            .or_else(|| Xmm::ALL.into_iter().find(|&x| open(self, x) && !self.needed(self.xmm_val[x as usize])))
+            .or_else(|| {
+                Xmm::ALL
+                    .into_iter()
+                    .find(|&x| open(self, x) && !self.needed(self.xmm_val[x as usize]))
+            })
             .or_else(|| {
                 Xmm::ALL.into_iter().find(|&x| {
                     open(self, x) && {

@@ -7,8 +7,15 @@ use crate::ir::r#gen::{GenConfig, generate};
 fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
     // Few slots make values meet; the mix of pinned and unpinned ones changes.
     let n = 2 + (rng.next() % 10) as usize;
-    let mut slots: Vec<Slot> =
-        (0..n).map(|_| if rng.next() & 1 == 0 { PINNED[(rng.next() % 10) as usize] } else { Slot(16 + (rng.next() % 8) as u8) }).collect();
+    let mut slots: Vec<Slot> = (0..n)
+        .map(|_| {
+            if rng.next() & 1 == 0 {
+                PINNED[(rng.next() % 10) as usize]
+            } else {
+                Slot(16 + (rng.next() % 8) as u8)
+            }
+        })
+        .collect();
     if rng.next().is_multiple_of(4) {
         slots.push(FFLAGS);
     }
@@ -27,16 +34,20 @@ fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
     }
 }
 
+/// Instructions are counted if bit 1 of the seed is set.
 fn blocks(features: HostFeatures, seed: u64, count: usize) {
     let mut rng = Rng(seed);
-    let mut m = Machine::new(features, false);
+    let mut m = Machine::new(features, seed & 2 != 0);
+    m.ctx.fuel = i64::MAX / 2;
     for _ in 0..count {
         let dynamic_is_rne = rng.next() & 1 == 0;
         let cfg = gen_config(&mut rng, dynamic_is_rne);
         let n = 40 + (rng.next() % 900) as usize;
         let bytes = rng.bytes(n);
         let how = rng.next();
-        let mut b = IrBuilder { folding: how & 1 != 0, optimising: how & 3 != 0, ..IrBuilder::default() };
+        let mut b = IrBuilder::default();
+        b.folding = how & 1 != 0;
+        b.optimising = how & 3 != 0;
         b.set_pure(pure);
         b.set_fp_slots(FFLAGS, FRM);
         generate(&cfg, &bytes, &mut b);
@@ -60,6 +71,16 @@ fn blocks(features: HostFeatures, seed: u64, count: usize) {
 #[test]
 fn random_blocks_with_the_hosts_features() {
     blocks(HostFeatures::detect(), 0x1234_5678_9abc_def1, 6000);
+}
+
+#[test]
+fn random_blocks_with_fewer_features_counted() {
+    let features = HostFeatures {
+        fma: false,
+        bmi2: false,
+        ..HostFeatures::detect()
+    };
+    blocks(features, 0x1357_9bdf_0246_8ac2, 4000);
 }
 
 #[test]

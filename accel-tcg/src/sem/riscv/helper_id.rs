@@ -3,8 +3,8 @@
 //! Every helper may stop with an exception; [`ILLEGAL`](super::ILLEGAL) with the instruction's bits as value is the answer to missing
 //! privilege, which is why most get those bits. What a helper does not say to return is ignored.
 //!
-//! Stopping with *Retry* means: nothing more of this instruction happens, and execution goes on at the PC slot after a fresh look at the
-//! mode. A helper that leaves the PC slot alone has its instruction executed again; one that writes it has jumped.
+//! Stopping with *Retry* means that the instruction has had no effect and is executed again after a fresh look at the mode; with *Jumped*, that it is
+//! complete and has put the address of the next one into the PC slot.
 
 use crate::sem::HelperId;
 
@@ -13,7 +13,7 @@ pub const MARK_FS_DIRTY: HelperId = HelperId(0);
 /// `(number, kind, operand, bits) -> old value`. Accesses a CSR, `kind` being one of [`csr`]. The old value is 0 for [`csr::WRITE_ONLY`].
 /// A write to `fflags`, `frm` or `fcsr` sets FS to Dirty; any access to them when FS is Off is illegal.
 pub const CSR_ACCESS: HelperId = HelperId(1);
-/// `(bits)`. Does `mret`: new privilege, and the PC slot set to `mepc`. Stops with Retry.
+/// `(bits)`. Does `mret`: new privilege, and the PC slot set to `mepc`. Stops with Jumped.
 pub const MRET: HelperId = HelperId(2);
 /// `(bits)`. Does `sret`: as [`MRET`] with `sepc`.
 pub const SRET: HelperId = HelperId(3);
