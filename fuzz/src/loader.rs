@@ -20,7 +20,6 @@ pub fn kernel_image(data: &[u8]) {
                     assert!(size <= LIMIT && data.len() as u64 <= LIMIT)
                 }
                 Image::Raw(data) => assert!(data.len() as u64 <= LIMIT),
-                _ => {}
             }
         }
     }

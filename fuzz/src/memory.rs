@@ -16,7 +16,7 @@ struct Echo;
 
 impl MmioHandler for Echo {
     fn read(&self, offset: u64, size: u8, _: Attrs) -> Result<u64, BusError> {
-        Ok((0..u64::from(size)).fold(0, |v, i| v | (offset + i & 0xff) << (8 * i)))
+        Ok((0..u64::from(size)).fold(0, |v, i| v | ((offset + i) & 0xff) << (8 * i)))
     }
     fn write(&self, _: u64, _: u8, _: u64, _: Attrs) -> Result<(), BusError> {
         Ok(())

@@ -48,7 +48,7 @@ impl Storage for Sieve {
         );
         buf.iter_mut()
             .enumerate()
-            .for_each(|(n, b)| *b = ((offset + n as u64) * 37 >> 3) as u8);
+            .for_each(|(n, b)| *b = (((offset + n as u64) * 37) >> 3) as u8);
         Ok(())
     }
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), BlockError> {
@@ -156,8 +156,11 @@ pub fn fw_cfg(data: &[u8]) {
     });
 }
 
+/// Addresses and lengths.
+type Buffers = Vec<(u64, u32)>;
+
 /// A chain as the specification says (virtio 1.3, 2.7.5), without a thought for speed: `None` if the driver broke a rule.
-fn walk(m: &TestMemory, size: u16, head: u16) -> Option<(Vec<(u64, u32)>, Vec<(u64, u32)>)> {
+fn walk(m: &TestMemory, size: u16, head: u16) -> Option<[Buffers; 2]> {
     let (mut readable, mut writable) = (vec![], vec![]);
     let (mut table, mut entries, mut index, mut indirect, mut seen) =
         (0x1000u64, u32::from(size), u32::from(head), false, 0);
@@ -192,7 +195,7 @@ fn walk(m: &TestMemory, size: u16, head: u16) -> Option<(Vec<(u64, u32)>, Vec<(u
                 .chain(&writable)
                 .map(|b| u64::from(b.1))
                 .sum();
-            return (total <= 1 << 32).then_some((readable, writable));
+            return (total <= 1 << 32).then_some([readable, writable]);
         }
         index = next.into();
     }
@@ -231,7 +234,7 @@ pub fn virtqueue(data: &[u8]) {
                     b.iter().map(|b| (b.addr, b.len)).collect::<Vec<_>>()
                 };
                 assert_eq!(
-                    Some((list(&chain.readable), list(&chain.writable))),
+                    Some([list(&chain.readable), list(&chain.writable)]),
                     want,
                     "chain {head}"
                 );

@@ -39,7 +39,7 @@ impl<'a> Src<'a> {
     }
     /// Below `n`, which is at most 256.
     pub fn below(&mut self, n: u32) -> u32 {
-        u32::from(self.u8()) * n >> 8
+        (u32::from(self.u8()) * n) >> 8
     }
     /// True once in `n` times; false when there are no more bytes.
     pub fn one_in(&mut self, n: u32) -> bool {
@@ -514,7 +514,7 @@ impl Gen<'_, '_> {
             } else {
                 page
             });
-        let n = (DATA - RAM >> 12) + u64::from(page);
+        let n = ((DATA - RAM) >> 12) + u64::from(page);
         let (table, entry) = self.src.pick(&[
             (RAM_TABLES[0], n),
             (RAM_TABLES[1], n),
