@@ -741,6 +741,7 @@ impl<G: Guest> Core<G> {
         let bank = std::ptr::from_mut(self.mmu.banks.current()) as usize;
         let c = self.ctx();
         c.bank = bank;
+        c.mxcsr = mode.mxcsr();
         c.owner = this as usize;
         let Some(jit) = &self.jit else {
             return Next::Outer;
