@@ -424,7 +424,10 @@ fn a_machine_lets_go_of_its_back_ends_and_memory() {
         fn attach(&mut self, _: ambidex_devices::Notifier, _: u32) {}
     }
     let held = std::sync::Arc::new(());
-    let machine = builder(1).serial(Box::new(Watched(held.clone()))).build(&FakeAccel::idle()).unwrap();
+    let machine = builder(1)
+        .serial(Box::new(Watched(held.clone())))
+        .build(&FakeAccel::idle())
+        .unwrap();
     let ram = std::sync::Arc::downgrade(&machine.ram()[0]);
     assert_eq!(std::sync::Arc::strong_count(&held), 2);
     drop(machine);
