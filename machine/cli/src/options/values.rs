@@ -864,6 +864,11 @@ pub fn signature(o: &mut Options, text: &str) -> Done {
     Ok(())
 }
 
+pub fn dump_state(o: &mut Options, text: &str) -> Done {
+    o.dump_state = Some(file("-dump-state", text)?);
+    Ok(())
+}
+
 pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
     match size(text, 1) {
         Some(n @ (1 | 2 | 4 | 8 | 16)) => {
