@@ -13,6 +13,7 @@ use ambidex_devices::virtio::{
     Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, Port, Rng, SeededEntropy,
 };
 use ambidex_machine::prelude::*;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -94,6 +95,13 @@ impl Session {
         let machine = builder(options, kernel, &quit)?
             .build(&accelerator)
             .map_err(sentence)?;
+        if options.semihosting {
+            machine.console().set_sink(Box::new(|text| {
+                let mut out = std::io::stdout().lock();
+                // A reader that is gone must not end the guest.
+                let _ = out.write_all(text).and_then(|()| out.flush());
+            }));
+        }
         let mut session = Session {
             machine: Some(machine),
             stopper,

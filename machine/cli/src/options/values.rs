@@ -883,6 +883,8 @@ pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
 
 /// What `-d` can log.
 pub static LOGS: &[(&str, &str)] = &[
+    ("int", "every trap and interrupt that a hart takes"),
+    ("in_asm", "guest code, as it is compiled"),
     (
         "guest_errors",
         "what the guest does wrong, such as accesses to registers that are not there",
