@@ -1,6 +1,6 @@
 //! What a board works with while it is put together.
 
-use crate::builder::Config;
+use crate::builder::{Config, FlashImage};
 use crate::clock::VmClock;
 use crate::console::Console;
 use crate::device_slot::DeviceSlot;
@@ -13,6 +13,7 @@ use ambidex_cpu::riscv;
 use ambidex_cpu::{CpuModel, CpuState, Vm};
 use ambidex_devices::char::CharBackend;
 use ambidex_devices::char::null::NullBackend;
+use ambidex_devices::flash::{CfiFlash, FlashOptions};
 use ambidex_devices::{
     Clock, Dma, DynDevice, IrqLine, IrqTarget, MsiSink, StreamId, WallClock, Wiring,
 };
@@ -217,6 +218,50 @@ impl Assembly {
         }
         self.devices.push(slot);
         Ok(regions)
+    }
+
+    /// Adds a CFI flash of `len` bytes at `at`. Its contents are those of `image`, then zeroes; they belong to snapshots and survive resets.
+    ///
+    /// # Errors
+    /// The image cannot be read or is too long, or there is no place for the flash.
+    pub fn add_flash(
+        &mut self,
+        path: &str,
+        at: u64,
+        len: u64,
+        image: Option<FlashImage>,
+    ) -> Result<(), MachineError> {
+        let block = RamBlock::new(path, len, &RamOptions::default())?;
+        let too_long = |found: u64| {
+            MachineError::config(format!(
+                "the image for {path} is {found} bytes long, and the flash has {len}; use a shorter one"
+            ))
+        };
+        let mut options = FlashOptions::default();
+        let backing = match image {
+            Some(FlashImage::Contents(source)) => {
+                let bytes = source.read("flash image")?;
+                block
+                    .write(0, &bytes)
+                    .map_err(|_| too_long(bytes.len() as u64))?;
+                None
+            }
+            Some(FlashImage::Storage(storage)) => {
+                options.read_only = storage.read_only();
+                Some(storage)
+            }
+            None => None,
+        };
+        let flash = CfiFlash::new(options, block.clone(), backing)
+            .map_err(|e| MachineError::config(format!("{path}: {e}")))?;
+        let mode = flash.mode();
+        self.add_device(path, &[], None, |_| Ok(Box::new(flash)))?;
+        if let Some(slot) = self.devices.last() {
+            let region = slot.rom_region(block.clone(), mode);
+            self.space.root().add(at, &region, 0)?;
+        }
+        self.ram.push(block);
+        Ok(())
     }
 
     /// Answers firmware calls with `firmware`.

@@ -7,11 +7,11 @@ use crate::clock::VmClock;
 use crate::console::Console;
 use crate::error::MachineError;
 use crate::hub::{CpuCell, Hub};
-use crate::loader::Layout;
+use crate::loader::{Image, Layout};
 use crate::machine::Machine;
 use crate::semihosting::{Semihosting, SemihostingConfig};
 use ambidex_cpu::{Accelerator, CpuModel, FirmwareCalls, Timing, Vcpu, Vm, VmConfig};
-use ambidex_devices::block::BlockBackend;
+use ambidex_devices::block::{BlockBackend, Storage};
 use ambidex_devices::char::CharBackend;
 use ambidex_devices::virtio::VirtioDevice;
 use ambidex_devices::{DynDevice, Wiring};
@@ -91,6 +91,58 @@ pub enum Bios {
     File(Source),
 }
 
+/// What a flash bank begins with.
+pub enum FlashImage {
+    /// These bytes, which are not changed.
+    Contents(Source),
+    /// What is in here; changes are written back.
+    Storage(Box<dyn Storage>),
+}
+
+/// Something put into memory beside firmware and kernel.
+pub(crate) struct Load {
+    pub(crate) source: Source,
+    pub(crate) at: Option<u64>,
+    pub(crate) raw: bool,
+    pub(crate) cpu: Option<u32>,
+}
+
+impl Load {
+    /// Puts it there.
+    fn place(self, a: &mut Assembly) -> Result<(), MachineError> {
+        let name = self.source.name("loader file");
+        let data = self.source.read("loader file")?;
+        let entry = match (self.raw, self.at) {
+            (true, Some(at)) => {
+                a.load_bytes(&name, at, data)?;
+                at
+            }
+            (_, at) => {
+                let image = Image::open(&name, data, a.config.ram)?;
+                if at.is_none() && !matches!(image, Image::Elf(_)) {
+                    return Err(MachineError::config(format!(
+                        "{name} is no ELF image and so has no address of its own; give it one"
+                    )));
+                }
+                a.load_image(&name, &image, at.unwrap_or(0))?.0
+            }
+        };
+        self.cpu.map_or(Ok(()), |cpu| start_at(a, cpu, entry))
+    }
+}
+
+/// Makes CPU `cpu` come out of reset at `pc`.
+fn start_at(a: &mut Assembly, cpu: u32, pc: u64) -> Result<(), MachineError> {
+    let cpus = a.cpus();
+    let start = a.starts.get_mut(cpu as usize).ok_or_else(|| {
+        MachineError::config(format!(
+            "CPU {cpu} is to start at {pc:#x}, and the machine has {cpus}; CPUs are counted from 0"
+        ))
+    })?;
+    *start = Start::Reset { pc };
+    Ok(())
+}
+
 /// Makes a device from its wiring.
 pub type MakeDevice = Box<dyn FnOnce(Wiring) -> Box<dyn DynDevice> + Send>;
 
@@ -123,8 +175,10 @@ pub struct Config {
     pub drives: Vec<Box<dyn BlockBackend>>,
     /// Further virtio devices; the board has the transport.
     pub virtio: Vec<Box<dyn VirtioDevice>>,
-    /// Contents of flash banks.
-    pub flash: Vec<Source>,
+    /// Contents of flash banks, those without being empty.
+    pub flash: Vec<Option<FlashImage>>,
+    /// The first flash bank has contents, and so is what runs if there is no kernel; set by the board.
+    pub flash_boots: bool,
     /// Seed for the guest's random numbers; the host's randomness if there is none and the machine is not deterministic.
     pub seed: Option<u64>,
 }
@@ -139,6 +193,8 @@ pub struct Builder {
     semihosting: Option<SemihostingConfig>,
     no_reboot: bool,
     extras: Vec<Extra>,
+    loads: Vec<Load>,
+    start_pcs: Vec<(u32, u64)>,
 }
 
 impl Builder {
@@ -163,6 +219,8 @@ impl Builder {
             semihosting: None,
             no_reboot: false,
             extras: Vec::new(),
+            loads: Vec::new(),
+            start_pcs: Vec::new(),
         }
     }
 
@@ -245,10 +303,48 @@ impl Builder {
         self
     }
 
-    /// The contents of the next flash bank.
+    /// The contents of the next flash bank. What the guest writes is lost at the end.
     #[must_use]
     pub fn flash(mut self, image: impl Into<Source>) -> Builder {
-        self.config.flash.push(image.into());
+        let image = FlashImage::Contents(image.into());
+        self.config.flash.push(Some(image));
+        self
+    }
+
+    /// What holds the contents of flash bank `n`, below 16. What the guest writes is written there.
+    #[must_use]
+    pub fn flash_bank(mut self, n: usize, storage: Box<dyn Storage>) -> Builder {
+        let n = n.min(15);
+        if self.config.flash.len() <= n {
+            self.config.flash.resize_with(n + 1, || None);
+        }
+        self.config.flash[n] = Some(FlashImage::Storage(storage));
+        self
+    }
+
+    /// Puts a file into memory beside firmware and kernel, at each reset: an ELF image at its own addresses, anything else, and all if `raw`, at
+    /// `at`. With `cpu`, that CPU comes out of reset at the file's entry.
+    #[must_use]
+    pub fn load(
+        mut self,
+        file: impl Into<Source>,
+        at: Option<u64>,
+        raw: bool,
+        cpu: Option<u32>,
+    ) -> Builder {
+        self.loads.push(Load {
+            source: file.into(),
+            at,
+            raw,
+            cpu,
+        });
+        self
+    }
+
+    /// Makes CPU `cpu` come out of reset at `pc`, whatever the board would do with it.
+    #[must_use]
+    pub fn start_cpu(mut self, cpu: u32, pc: u64) -> Builder {
+        self.start_pcs.push((cpu, pc));
         self
     }
 
@@ -312,6 +408,8 @@ impl Builder {
             semihosting,
             no_reboot,
             extras,
+            loads,
+            start_pcs,
         } = self;
         let arch = board.arch();
         let caps = accelerator.caps(arch).ok_or(MachineError::Arch {
@@ -414,6 +512,12 @@ impl Builder {
             }
         }
         board.boot(&mut assembly)?;
+        for load in loads {
+            load.place(&mut assembly)?;
+        }
+        for (cpu, pc) in start_pcs {
+            start_at(&mut assembly, cpu, pc)?;
+        }
         let semihosting =
             semihosting.map(|c| Semihosting::new(c, hub.clone(), assembly.console.clone()));
         let mut machine = Machine {

@@ -25,7 +25,7 @@ impl Bus {
 
     fn noted<T>(&self, cpu: u32, result: Result<T, BusError>) -> Result<T, BusError> {
         if let Err(e) = &result {
-            log::debug!("CPU {cpu}: {e}");
+            log::debug!(target: "guest_errors", "CPU {cpu}: {e}");
             self.count(cpu, |c| &c.bus_errors);
         }
         result

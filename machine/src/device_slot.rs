@@ -4,10 +4,12 @@ use crate::hub::Hub;
 use crate::timers::Deadline;
 use crate::wake::lock;
 use ambidex_cpu::Nanos;
+use ambidex_devices::flash::FlashMode;
 use ambidex_devices::{
-    Action, Device, DynDevice, RegionKind, RegionSpec, ResetKind, RestoreError, Snapshot,
+    Action, Device, DynDevice, RegionKind, RegionSpec, ResetKind, RestoreError, SavedState,
+    Snapshot,
 };
-use ambidex_memory::{AccessSizes, Attrs, BusError, MmioHandler, Region};
+use ambidex_memory::{AccessSizes, Attrs, BusError, MmioHandler, RamBlock, Region};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,8 @@ pub struct DeviceSlot {
     /// Events delivered so far; deferred accesses wait for the next one.
     delivered: Mutex<u64>,
     delivery: Condvar,
+    /// Of a flash: its region, and whether reads may go to the memory behind it.
+    direct: Mutex<Option<(Region, FlashMode)>>,
     accesses: AtomicU64,
 }
 
@@ -36,6 +40,7 @@ impl DeviceSlot {
             hub,
             delivered: Mutex::new(0),
             delivery: Condvar::new(),
+            direct: Mutex::default(),
             accesses: AtomicU64::new(0),
         });
         slot.with(|_| ());
@@ -81,6 +86,46 @@ impl DeviceSlot {
 
     pub(crate) fn reset(&self, kind: ResetKind) {
         self.with(|d| d.reset(kind));
+        self.remap();
+    }
+
+    /// Takes over the state in `saved`.
+    pub(crate) fn restore(&self, saved: &SavedState) -> Result<(), RestoreError> {
+        self.with(|d| d.restore_bytes(saved))?;
+        self.remap();
+        Ok(())
+    }
+
+    /// The region of a flash over its `contents`, to be placed on the bus.
+    pub(crate) fn rom_region(self: &Arc<Self>, contents: Arc<RamBlock>, mode: FlashMode) -> Region {
+        let sizes = AccessSizes {
+            min: 1,
+            max: 8,
+            unaligned: false,
+        };
+        let window = Window {
+            slot: self.clone(),
+            index: 0,
+            sizes,
+        };
+        let region = Region::rom_device(contents, Arc::new(window));
+        *lock(&self.direct) = Some((region.clone(), mode));
+        region
+    }
+
+    /// Whether `block` is what this device keeps while the power is off.
+    pub(crate) fn keeps(&self, block: &RamBlock) -> bool {
+        lock(&self.direct)
+            .as_ref()
+            .and_then(|(region, _)| region.block().map(|b| b.id()))
+            == Some(block.id())
+    }
+
+    /// Lets reads go to the memory or to the device, as the device wants them.
+    fn remap(&self) {
+        if let Some((region, mode)) = &*lock(&self.direct) {
+            region.set_direct(mode.direct());
+        }
     }
 
     /// Drops the device, and with it its back ends: they flush their output and put the terminal back. What is left answers nothing. A device
@@ -124,6 +169,11 @@ impl DeviceSlot {
         for _ in 0..MAX_DEFERRALS {
             let before = *lock(&self.delivered);
             match self.with(|d| d.write(region, offset, size, value)) {
+                Action::Remap => {
+                    self.remap();
+                    // CPUs look at the new map before they take more code from it.
+                    return self.hub.kick_all();
+                }
                 Action::Defer if !self.hub.stopping() => self.wait_for_event(before),
                 action => return self.hub.act(&self.path, action),
             }

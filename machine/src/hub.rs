@@ -223,7 +223,7 @@ impl Hub {
             Action::Reset(kind) => self.request(Request::Reset(kind)),
             Action::PowerOff { code } => self.request(Request::Exit(ExitReason::PowerOff { code })),
             Action::Panicked => self.request(Request::Exit(ExitReason::Panicked)),
-            Action::Remap => log::debug!("{path}: regions of this board do not move"),
+            Action::Remap => log::debug!("{path}: a request to remap reached the machine"),
             Action::Defer => log::debug!("{path}: a deferred access reached the machine"),
         }
     }

@@ -162,7 +162,8 @@ impl Machine {
             firmware.reset();
         }
         if kind == ResetKind::Cold {
-            for block in &self.ram {
+            let kept = |b: &RamBlock| self.devices.iter().any(|d| d.keeps(b));
+            for block in self.ram.iter().filter(|b| !kept(b)) {
                 block.discard(0, block.len()).map_err(|e| {
                     MachineError::config(format!("RAM block {}: {e}", block.name()))
                 })?;

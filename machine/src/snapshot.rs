@@ -370,7 +370,7 @@ impl Machine {
         }
         for slot in &self.devices {
             if let Some(d) = saved.devices.get(slot.path()) {
-                slot.with(|device| device.restore_bytes(&d.state))
+                slot.restore(&d.state)
                     .map_err(|source| SnapshotError::Device {
                         path: slot.path().to_owned(),
                         source,

@@ -474,3 +474,101 @@ fn the_spike_board_ends_with_the_programs_code() {
             .contains("begin_signature")
     );
 }
+
+const FLASH0: Gpa = Gpa(0x2000_0000);
+const FLASH1: u64 = 0x2200_0000;
+
+#[test]
+fn flash_is_read_commanded_and_kept() {
+    let mut begun = false;
+    let accel = FakeAccel::new(vec![script(move |_, bus| {
+        let at = Gpa(FLASH1 + 0x4_0000);
+        let read = |at| bus.read(0, at, 4).unwrap();
+        let command = |at, v| bus.write(0, at, 4, v).unwrap();
+        assert_eq!(read(FLASH0), 0x6c66_2061);
+        if begun {
+            // After a cold reset: the first bank shows its contents again, the second what was programmed.
+            assert_eq!((read(at), read(Gpa(at.0 + 4))), (0x1234_5678, 0xffff_ffff));
+            return power_off(bus);
+        }
+        begun = true;
+        command(FLASH0, 0x98_0098);
+        assert_eq!(read(Gpa(FLASH0.0 + 0x40)), 0x51_0051, "the query answers");
+        command(at, 0x20_0020);
+        command(at, 0xd0_00d0);
+        command(at, 0x40_0040);
+        command(at, 0x1234_5678);
+        assert_eq!(read(at), 0x80_0080, "the status shows");
+        command(at, 0xff_00ff);
+        assert_eq!(read(at), 0x1234_5678);
+        bus.write(0, TEST, 4, 0x7777).unwrap();
+        Exit::Halt
+    })]);
+    let mut m = builder(1).flash(b"a flash".to_vec()).build(&accel).unwrap();
+    assert_eq!(m.run().unwrap(), OFF);
+    m.reset(ResetKind::Cold).unwrap();
+    let mut word = [0; 4];
+    let at = Gpa(FLASH1 + 0x4_0000);
+    m.memory().read_bytes(at, &mut word, Attrs::DEBUG).unwrap();
+    assert_eq!(u32::from_le_bytes(word), 0x1234_5678);
+}
+
+#[test]
+fn flash_images_that_do_not_fit_are_refused() {
+    let accel = || FakeAccel::new(vec![script(|_, bus| power_off(bus))]);
+    let long = builder(1).flash(vec![0; (32 << 20) + 1]);
+    let e = long.build(&accel()).err().unwrap().to_string();
+    assert!(e.contains("flash0") && e.contains("33554433"), "{e}");
+    let many = (0..3).fold(builder(1), |b, _| b.flash(vec![0]));
+    let e = many.build(&accel()).err().unwrap().to_string();
+    assert!(e.contains("3 flash banks"), "{e}");
+}
+
+#[test]
+fn fw_cfg_answers_through_registers_and_dma() {
+    const FW_CFG: u64 = 0x1010_0000;
+    let accel = FakeAccel::new(vec![
+        script(|_, bus| {
+            bus.write(0, Gpa(FW_CFG + 8), 2, 0).unwrap();
+            assert_eq!(
+                bus.read(0, Gpa(FW_CFG), 4).unwrap(),
+                u64::from(u32::from_le_bytes(*b"QEMU"))
+            );
+            // Select item 5, the number of CPUs, and read two bytes of it to 0x8100_0100.
+            let command: u128 = (5 << 16 | 8 | 2) << 96 | 2 << 64 | 0x8100_0100;
+            for (n, b) in (0..).zip(command.to_be_bytes()) {
+                bus.write(0, Gpa(0x8100_0000 + n), 1, b.into()).unwrap();
+            }
+            bus.write(0, Gpa(FW_CFG + 16), 8, 0x8100_0000u64.swap_bytes())
+                .unwrap();
+            assert_eq!(bus.read(0, Gpa(0x8100_0000), 4).unwrap(), 0, "it succeeded");
+            assert_eq!(bus.read(0, Gpa(0x8100_0100), 2).unwrap(), 2);
+            power_off(bus)
+        }),
+        script(|_, _| Exit::Halt),
+    ]);
+    assert_eq!(builder(2).build(&accel).unwrap().run().unwrap(), OFF);
+}
+
+#[test]
+fn files_are_loaded_beside_the_kernel() {
+    let accel = || {
+        FakeAccel::new(vec![script(|core, bus| {
+            assert_eq!(bus.read(0, Gpa(0x8300_0000), 4).unwrap(), 0x0403_0201);
+            assert_eq!(core.state.pc, 0x8300_0000);
+            power_off(bus)
+        })])
+    };
+    let loaded = builder(1).load(vec![1, 2, 3, 4], Some(0x8300_0000), true, Some(0));
+    assert_eq!(loaded.build(&accel()).unwrap().run().unwrap(), OFF);
+    let nowhere = builder(1).load(vec![1, 2, 3, 4], None, false, None);
+    let e = nowhere.build(&accel()).err().unwrap().to_string();
+    assert!(e.contains("no address of its own"), "{e}");
+    let e = builder(1)
+        .start_cpu(1, 0)
+        .build(&accel())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(e.contains("CPU 1"), "{e}");
+}

@@ -407,6 +407,10 @@ impl<G: Guest> Core<G> {
             key.va,
             &mut bytes[..(T1_BLOCK * usize::from(G::MAX_INSN)).min(4096)],
         );
+        let listing = log::log_enabled!(target: "in_asm", log::Level::Debug);
+        if listing {
+            log::debug!(target: "in_asm", "hart {}: a block at {:#x}", self.index, key.va);
+        }
         self.builder.begin(key.va);
         let mut at = 0usize;
         let mut n = 0;
@@ -415,6 +419,10 @@ impl<G: Guest> Core<G> {
                 break;
             };
             let pc = key.va.wrapping_add(at as u64);
+            if listing {
+                let text = G::disassemble(&insn, pc);
+                log::debug!(target: "in_asm", "{pc:#018x}: {text}");
+            }
             self.builder.start_insn(at as u16, len);
             if n == 0 && self.hooks.blocks() {
                 let at = self.builder.imm(key.va);

@@ -271,7 +271,8 @@ impl Mmu {
         };
         let (block, writable) = match &range.kind {
             RangeKind::Ram(b) => (b, true),
-            RangeKind::Rom(b) | RangeKind::RomDevice(b, _) => (b, false),
+            RangeKind::Rom(b) => (b, false),
+            // A command to the device may change what the very next load reads, so loads are not cached: the bus knows the present state.
             _ => return Ok(Place::Io(t.gpa)),
         };
         if kind == AccessKind::Write && !writable {

@@ -398,7 +398,7 @@ impl Blk {
         let p = self.pending.get_mut(&c.id)?;
         p.submitted = false;
         let result = c.result.map_err(|e| {
-            log::debug!("virtio-blk: a request failed: {e}");
+            log::debug!(target: "guest_errors", "virtio-blk: a request failed: {e}");
             if e == BlockError::Unsupported {
                 S_UNSUPP
             } else {

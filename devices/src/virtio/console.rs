@@ -182,7 +182,7 @@ impl Console {
 
     fn send(&mut self, id: usize, event: u16, value: u16, rest: &[u8]) {
         if self.messages.len() >= MAX_MESSAGES {
-            log::debug!("virtio-console: the driver does not read control messages");
+            log::debug!(target: "guest_errors", "virtio-console: the driver does not read control messages");
             return;
         }
         let mut m = (id as u32).to_le_bytes().to_vec();

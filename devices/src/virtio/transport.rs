@@ -208,7 +208,7 @@ impl Frontend {
                 && f.contains(Features::VERSION_1)
                 && self.device.accepts(f);
             if !ok {
-                log::debug!("virtio: the driver's features {f:?} are refused");
+                log::debug!(target: "guest_errors", "virtio: the driver's features {f:?} are refused");
                 new.remove(Status::FEATURES_OK);
             }
         }
@@ -370,6 +370,7 @@ impl Frontend {
     /// Section 2.1.2: the status says so, and a driver that is ready is interrupted.
     fn broken(&mut self, queue: u16, error: QueueError) {
         log::debug!(
+            target: "guest_errors",
             "virtio device type {} needs a reset, queue {queue}: {error}",
             self.device_id()
         );

@@ -1,10 +1,10 @@
 //! The host's ends of consoles and disks.
 
 use crate::options::{CharSpec, Drive, Options};
-use ambidex_devices::block::BlockBackend;
 use ambidex_devices::block::raw::{RawFile, RawOptions};
 use ambidex_devices::block::sync::SyncBackend;
 use ambidex_devices::block::worker::WorkerBackend;
+use ambidex_devices::block::{BlockBackend, Storage};
 use ambidex_devices::char::null::NullBackend;
 use ambidex_devices::char::{CharBackend, file, pty, socket, stdio};
 use std::sync::Arc;
@@ -86,6 +86,18 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host)
+}
+
+/// Opens the image behind a flash bank.
+pub fn flash(drive: &Drive) -> Result<Box<dyn Storage>, String> {
+    let options = RawOptions {
+        read_only: drive.read_only,
+        ..RawOptions::default()
+    };
+    match RawFile::open(&drive.file, options) {
+        Ok(image) => Ok(Box::new(image)),
+        Err(e) => Err(format!("-drive: {e}.")),
+    }
 }
 
 /// Opens a disk image.

@@ -3,7 +3,8 @@
 use crate::backends::{self, Quit};
 use crate::logger;
 use crate::options::{
-    Board as BoardName, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Options, SerialSpec,
+    Board as BoardName, CharSpec, DeviceOption, Drive, DriveUse, Firmware, Loader, Options,
+    SerialSpec,
 };
 use crate::terminal::{self, Caught, Stopper};
 use ambidex_accel_tcg::Translator;
@@ -12,6 +13,7 @@ use ambidex_devices::virtio::{
     Blk, BlkOptions, Console, ConsoleSize, EntropySource, HostEntropy, Port, Rng, SeededEntropy,
 };
 use ambidex_machine::prelude::*;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -31,8 +33,15 @@ pub fn run(options: &Options) -> Result<u8, String> {
         }
         _ => Ok(()),
     };
+    let dumped = match (&options.dump_state, &mut session.machine) {
+        (Some(path), Some(machine)) => machine.summary().map_err(sentence).and_then(|text| {
+            std::fs::write(path, text)
+                .map_err(|e| format!("-dump-state: {} cannot be written: {e}.", path.display()))
+        }),
+        _ => Ok(()),
+    };
     let status = status_of(&reason, session.close());
-    signature.and(status)
+    signature.and(dumped).and(status)
 }
 
 /// Says, to everyone who waits, that the user wants to quit.
@@ -86,6 +95,13 @@ impl Session {
         let machine = builder(options, kernel, &quit)?
             .build(&accelerator)
             .map_err(sentence)?;
+        if options.semihosting {
+            machine.console().set_sink(Box::new(|text| {
+                let mut out = std::io::stdout().lock();
+                // A reader that is gone must not end the guest.
+                let _ = out.write_all(text).and_then(|()| out.flush());
+            }));
+        }
         let mut session = Session {
             machine: Some(machine),
             stopper,
@@ -242,8 +258,21 @@ fn builder(o: &Options, kernel: Option<Source>, quit: &Quit) -> Result<Builder, 
             cmdline: o.semihosting_args.join(" "),
         });
     }
-    if !o.loaders.is_empty() {
-        return Err("-device loader is understood, but machines do not have it yet; put the pieces into one ELF image.".into());
+    for loader in &o.loaders {
+        b = match loader {
+            Loader::File {
+                file,
+                addr,
+                cpu,
+                raw,
+            } => b.load(file.clone(), *addr, *raw, *cpu),
+            Loader::Data { addr, data, len } => {
+                let mut bytes = data.to_le_bytes().to_vec();
+                bytes.truncate((*len).into());
+                b.load(bytes, Some(*addr), true, None)
+            }
+            Loader::Start { addr, cpu } => b.start_cpu(*cpu, *addr),
+        };
     }
     devices(serials(b, o, quit)?, o, quit)
 }
@@ -275,8 +304,12 @@ fn devices(mut b: Builder, o: &Options, quit: &Quit) -> Result<Builder, String> 
             DriveUse::None | DriveUse::Pflash => {}
         }
     }
-    if o.drives.iter().any(|d| d.attach == DriveUse::Pflash) {
-        return Err("-drive if=pflash is understood, but the board has no flash memory yet; give firmware with -bios.".into());
+    // Those without a unit take the banks that are left.
+    let flash = |d: &&Drive| d.attach == DriveUse::Pflash;
+    let mut free = (0u32..).filter(|n| !o.drives.iter().filter(flash).any(|d| d.unit == Some(*n)));
+    for drive in o.drives.iter().filter(flash) {
+        let unit = drive.unit.or_else(|| free.next()).unwrap_or(0);
+        b = b.flash_bank(unit as usize, backends::flash(drive)?);
     }
     for device in &o.devices {
         b = match device {

@@ -10,8 +10,8 @@
 //! | `0xc00_0000` | PLIC, 95 sources | |
 //! | `0x1000_0000` | UART 16550A | 10 |
 //! | `0x1000_1000` … `0x1000_8000` | 8 virtio-mmio slots | 1 … 8 |
-//! | `0x1010_0000` | fw_cfg (reserved) | |
-//! | `0x2000_0000` | two 32 MiB flash banks (reserved) | |
+//! | `0x1010_0000` | fw_cfg | |
+//! | `0x2000_0000` | two 32 MiB flash banks | |
 //! | `0x3000_0000`, `0x4000_0000`, `0x300_0000` | PCIe ECAM, windows (reserved) | |
 //! | `0x8000_0000` | RAM | |
 //!
@@ -26,6 +26,7 @@ use crate::fdt::{Fdt, Node};
 use crate::firmware::UartConsole;
 use crate::loader::{Elf, Image};
 use ambidex_cpu::Arch;
+use ambidex_devices::fwcfg::{FwCfg, FwCfgItems};
 use ambidex_devices::intc::{Plic, PlicConfig};
 use ambidex_devices::misc::TestFinisher;
 use ambidex_devices::rtc::GoldfishRtc;
@@ -40,6 +41,10 @@ const MROM_LEN: u64 = 0xf000;
 const UART: u64 = 0x1000_0000;
 const VIRTIO: u64 = 0x1000_1000;
 const VIRTIO_SLOTS: u64 = 8;
+const FW_CFG: u64 = 0x1010_0000;
+const FLASH: u64 = 0x2000_0000;
+const FLASH_BANK: u64 = 32 * MIB;
+const FLASH_BANKS: usize = 2;
 const DRAM: u64 = 0x8000_0000;
 const TIMEBASE_HZ: u64 = 10_000_000;
 const MIB: u64 = 1 << 20;
@@ -136,19 +141,19 @@ static DEVICES: &[Entry] = &[
     },
     Entry {
         name: "fw-cfg",
-        base: 0x1010_0000,
+        base: FW_CFG,
         len: 0x18,
         irq: None,
-        install: reserve,
+        install: fw_cfg,
         describe: None,
         node: "fw-cfg",
     },
     Entry {
         name: "flash",
-        base: 0x2000_0000,
-        len: 64 * MIB,
+        base: FLASH,
+        len: FLASH_BANK,
         irq: None,
-        install: reserve,
+        install: flash,
         describe: None,
         node: "flash",
     },
@@ -284,6 +289,37 @@ fn virtio(e: &Entry, a: &mut Assembly) -> Result<(), MachineError> {
     Ok(())
 }
 
+fn fw_cfg(e: &Entry, a: &mut Assembly) -> Result<(), MachineError> {
+    let cpus = u16::try_from(a.cpus()).unwrap_or(u16::MAX);
+    let items = FwCfgItems::new().cpus(cpus, cpus);
+    a.add_device(e.name, &[e.base], None, |w| {
+        Ok(Box::new(FwCfg::new(w, items)))
+    })
+    .map(drop)
+}
+
+fn flash(e: &Entry, a: &mut Assembly) -> Result<(), MachineError> {
+    let images = std::mem::take(&mut a.config.flash);
+    if images.len() > FLASH_BANKS {
+        return Err(MachineError::config(format!(
+            "contents for {} flash banks were given, and the virt board has {FLASH_BANKS}; remove some",
+            images.len()
+        )));
+    }
+    a.config.flash_boots = images.first().is_some_and(Option::is_some);
+    let mut images = images.into_iter();
+    for n in 0..FLASH_BANKS {
+        let at = e.base + n as u64 * e.len;
+        a.add_flash(
+            &format!("{}{n}", e.name),
+            at,
+            e.len,
+            images.next().flatten(),
+        )?;
+    }
+    Ok(())
+}
+
 /// A virtio-mmio slot without a device (virtio 1.3, 4.2.2: device id 0).
 struct EmptySlot;
 
@@ -398,6 +434,18 @@ fn generate(a: &Assembly) -> Result<Fdt, MachineError> {
             .set_cells("regmap", &[handles.test]);
         root.add(node);
     }
+    let mut fw_cfg = Node::new(format!("fw-cfg@{FW_CFG:x}"));
+    fw_cfg
+        .set_string("compatible", "qemu,fw-cfg-mmio")
+        .set_u64s("reg", &[FW_CFG, 0x18])
+        .set_flag("dma-coherent");
+    root.add(fw_cfg);
+    let mut flash = Node::new(format!("flash@{FLASH:x}"));
+    flash
+        .set_string("compatible", "cfi-flash")
+        .set_u64s("reg", &[FLASH, FLASH_BANK, FLASH + FLASH_BANK, FLASH_BANK])
+        .set_cells("bank-width", &[4]);
+    root.add(flash);
     root.add(cpus);
     let serial = format!("/soc/serial@{UART:x}");
     root.child_mut("aliases").set_string("serial0", &serial);
@@ -524,6 +572,9 @@ impl Board for RiscvVirt {
             let (entry, last) = a.load_image(&name, &image, kernel_base)?;
             kernel = Some(entry);
             used = last;
+        } else if a.config.flash_boots {
+            // Code in the first bank: firmware of its own with `-bios none`, else what the firmware starts.
+            kernel = Some(FLASH);
         } else if builtin {
             return Err(MachineError::config(
                 "there is nothing to run: give a kernel with -kernel, or firmware with -bios",

@@ -175,6 +175,24 @@ fn cpu_exception(cause: u64) -> Cpu {
     }
 }
 
+impl Riscv {
+    /// Enters the trap handler, and logs that under the target `int`.
+    fn enter(&mut self, regs: &mut [u64; SLOTS], trap: Trap) {
+        let pc = &mut regs[usize::from(slots::PC.0)];
+        let from = *pc;
+        *pc = self.hart.trap_enter(trap, from);
+        log::debug!(
+            target: "int",
+            "hart {}: {:?}, pc {from:#x}, tval {:#x}, handler {:#x} in {:?} mode",
+            self.hart.hartid(),
+            trap.cause,
+            trap.tval,
+            *pc,
+            self.hart.privilege()
+        );
+    }
+}
+
 impl Guest for Riscv {
     const ARCH: Arch = Arch::Riscv64;
     const PC: Slot = slots::PC;
@@ -379,12 +397,11 @@ impl Guest for Riscv {
     }
 
     fn take_exception(&mut self, regs: &mut [u64; SLOTS], e: Exception) {
-        let pc = usize::from(slots::PC.0);
         let trap = Trap {
             cause: Cause::Exception(cpu_exception(e.cause)),
             tval: e.value,
         };
-        regs[pc] = self.hart.trap_enter(trap, regs[pc]);
+        self.enter(regs, trap);
     }
 
     fn update_timer(&mut self, now: u64) {
@@ -401,14 +418,11 @@ impl Guest for Riscv {
         let Some(i) = self.hart.pending_interrupt(pins.level()) else {
             return false;
         };
-        let pc = usize::from(slots::PC.0);
-        regs[pc] = self.hart.trap_enter(
-            Trap {
-                cause: Cause::Interrupt(i),
-                tval: 0,
-            },
-            regs[pc],
-        );
+        let trap = Trap {
+            cause: Cause::Interrupt(i),
+            tval: 0,
+        };
+        self.enter(regs, trap);
         true
     }
 

@@ -73,6 +73,8 @@ pub struct Options {
     pub semihosting_args: Vec<String>,
     /// Where the spike board writes the signature.
     pub signature: Option<PathBuf>,
+    /// Where the machine's state is written at the end.
+    pub dump_state: Option<PathBuf>,
     /// Bytes in a line of the signature.
     pub signature_granularity: u32,
     /// End where the guest resets.
@@ -108,6 +110,7 @@ impl Options {
             semihosting: false,
             semihosting_args: Vec::new(),
             signature: None,
+            dump_state: None,
             signature_granularity: 16,
             no_reboot: false,
             no_shutdown: false,

@@ -310,6 +310,14 @@ pub static SPECS: &[Spec] = &[
         ),
     ),
     value(
+        "dump-state",
+        &[],
+        "FILE",
+        Group::Debug,
+        values::dump_state,
+        "at the end write registers, devices and a checksum of RAM here, to be compared",
+    ),
+    value(
         "d",
         &[],
         "ITEM,...",

@@ -864,6 +864,11 @@ pub fn signature(o: &mut Options, text: &str) -> Done {
     Ok(())
 }
 
+pub fn dump_state(o: &mut Options, text: &str) -> Done {
+    o.dump_state = Some(file("-dump-state", text)?);
+    Ok(())
+}
+
 pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
     match size(text, 1) {
         Some(n @ (1 | 2 | 4 | 8 | 16)) => {
@@ -878,6 +883,8 @@ pub fn signature_granularity(o: &mut Options, text: &str) -> Done {
 
 /// What `-d` can log.
 pub static LOGS: &[(&str, &str)] = &[
+    ("int", "every trap and interrupt that a hart takes"),
+    ("in_asm", "guest code, as it is compiled"),
     (
         "guest_errors",
         "what the guest does wrong, such as accesses to registers that are not there",

@@ -256,7 +256,10 @@ impl Sbi {
             (eid::DBCN, 1) => self.console_read(a[0], a[1], a[2]),
             (eid::DBCN, 2) if self.put_blocking(a[0] as u8) => OK,
             (eid::DBCN, 2) => Err(SbiError::Failed),
-            _ => Err(SbiError::NotSupported),
+            _ => {
+                log::debug!(target: "unimp", "CPU {cpu}: SBI extension {extension:#x}, function {function}");
+                Err(SbiError::NotSupported)
+            }
         }
     }
 
