@@ -21,6 +21,7 @@ pub mod prelude;
 mod run;
 pub mod semihosting;
 pub mod snapshot;
+mod summary;
 mod timers;
 mod vcpu_thread;
 pub mod wake;

@@ -81,43 +81,43 @@ pub enum SnapshotError {
 
 /// Saved state of one CPU.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct SavedCpu {
-    state: CpuState,
-    power: Power,
+pub(crate) struct SavedCpu {
+    pub(crate) state: CpuState,
+    pub(crate) power: Power,
     #[serde(default)]
-    latched: u64,
+    pub(crate) latched: u64,
     #[serde(default)]
-    waiting: bool,
+    pub(crate) waiting: bool,
     #[serde(default)]
-    firmware_deadline: Option<Nanos>,
+    pub(crate) firmware_deadline: Option<Nanos>,
     #[serde(default)]
-    firmware_pin: bool,
+    pub(crate) firmware_pin: bool,
     #[serde(default)]
-    compare: Option<u64>,
+    pub(crate) compare: Option<u64>,
 }
 
 /// Saved state of one device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct SavedDevice {
-    id: String,
+pub(crate) struct SavedDevice {
+    pub(crate) id: String,
     #[serde(default)]
-    state: SavedState,
+    pub(crate) state: SavedState,
 }
 
 /// The contents of `state.cbor`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct SavedMachine {
-    arch: String,
-    board: String,
-    now: Nanos,
-    cpus: Vec<SavedCpu>,
-    devices: BTreeMap<String, SavedDevice>,
+pub(crate) struct SavedMachine {
+    pub(crate) arch: String,
+    pub(crate) board: String,
+    pub(crate) now: Nanos,
+    pub(crate) cpus: Vec<SavedCpu>,
+    pub(crate) devices: BTreeMap<String, SavedDevice>,
     ram: BTreeMap<String, u64>,
 }
 
 /// A checksum over 64-bit words; order matters.
 #[derive(Clone, Copy)]
-struct Sum(u64);
+pub(crate) struct Sum(pub(crate) u64);
 
 impl Sum {
     fn new() -> Sum {
@@ -213,7 +213,7 @@ impl Machine {
     }
 
     /// Waits until no device has I/O in flight, delivering its completions.
-    fn quiesce(&mut self) -> Result<(), SnapshotError> {
+    pub(crate) fn quiesce(&mut self) -> Result<(), SnapshotError> {
         for round in 0.. {
             self.bus.hub.bell.clear();
             run::serve(&self.bus, &self.devices);
@@ -228,7 +228,7 @@ impl Machine {
         Ok(())
     }
 
-    fn collect(&mut self) -> Result<SavedMachine, MachineError> {
+    pub(crate) fn collect(&mut self) -> Result<SavedMachine, MachineError> {
         let mut cpus = Vec::new();
         for ((vcpu, cell), waiting) in self
             .vcpus
@@ -467,6 +467,20 @@ fn pieces(block: &RamBlock) -> impl Iterator<Item = (u64, usize)> {
     (0..len)
         .step_by(PIECE)
         .map(move |at| (at, (len - at).min(PIECE as u64) as usize))
+}
+
+/// The checksum of a block's contents.
+pub(crate) fn ram_sum(block: &RamBlock) -> io::Result<Sum> {
+    let mut sum = Sum::new();
+    let mut buf = vec![0; PIECE];
+    for (at, len) in pieces(block) {
+        if !block.is_zero(at, len as u64) {
+            let piece = &mut buf[..len];
+            block.read(at, piece).map_err(io::Error::other)?;
+            sum.piece(at, piece);
+        }
+    }
+    Ok(sum)
 }
 
 fn save_ram(path: &Path, block: &RamBlock) -> io::Result<Sum> {

@@ -424,10 +424,53 @@ fn a_machine_lets_go_of_its_back_ends_and_memory() {
         fn attach(&mut self, _: ambidex_devices::Notifier, _: u32) {}
     }
     let held = std::sync::Arc::new(());
-    let machine = builder(1).serial(Box::new(Watched(held.clone()))).build(&FakeAccel::idle()).unwrap();
+    let machine = builder(1)
+        .serial(Box::new(Watched(held.clone())))
+        .build(&FakeAccel::idle())
+        .unwrap();
     let ram = std::sync::Arc::downgrade(&machine.ram()[0]);
     assert_eq!(std::sync::Arc::strong_count(&held), 2);
     drop(machine);
     assert_eq!(std::sync::Arc::strong_count(&held), 1);
     assert!(ram.upgrade().is_none(), "guest memory is still held");
+}
+
+/// A bare program's words to and from the host are where its symbols say, and its signature is read between its symbols.
+#[test]
+fn the_spike_board_ends_with_the_programs_code() {
+    let mut phase = 0;
+    let accel = FakeAccel::new(vec![script(move |core, bus| {
+        assert_eq!(core.state.pc, 0x1000);
+        phase += 1;
+        match phase {
+            1 => bus
+                .write(
+                    0,
+                    Gpa(0x8000_1000),
+                    8,
+                    0x0101_0000_0000_0000 | u64::from(b'A'),
+                )
+                .unwrap(),
+            2 => {
+                assert_eq!(bus.read(0, Gpa(0x8000_1040), 8), Ok(0x0101 << 48));
+                bus.write(0, Gpa(0x8000_1000), 8, 5 << 1 | 1).unwrap();
+            }
+            _ => return Exit::Halt,
+        }
+        Exit::Kicked
+    })]);
+    let program = crate::loader::tests_elf(0x8000_0000, &[0x13, 0, 0, 0, 0x13, 0, 0, 0], 0);
+    let mut m = Builder::new(crate::boards::Spike)
+        .ram(16 << 20)
+        .kernel(program)
+        .build(&accel)
+        .unwrap();
+    assert_eq!(m.run().unwrap(), ExitReason::PowerOff { code: 5 });
+    assert_eq!(m.console().text(), "A");
+    assert!(
+        m.signature()
+            .unwrap_err()
+            .to_string()
+            .contains("begin_signature")
+    );
 }

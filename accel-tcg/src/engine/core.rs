@@ -325,8 +325,7 @@ impl<G: Guest> Core<G> {
             }
             let mode = self.guest.mode_key(&ctx.slots);
             let bank: BankKey = self.guest.bank_key();
-            self.mmu.select(bank);
-            self.mmu.banks.current().enter_mode(mode);
+            self.mmu.select(bank, mode);
             loop {
                 match self.step(mode) {
                     Next::Inner => {
@@ -742,6 +741,7 @@ impl<G: Guest> Core<G> {
         let bank = std::ptr::from_mut(self.mmu.banks.current()) as usize;
         let c = self.ctx();
         c.bank = bank;
+        c.mxcsr = mode.mxcsr();
         c.owner = this as usize;
         let Some(jit) = &self.jit else {
             return Next::Outer;

@@ -9,7 +9,7 @@ pub use helper::{Events, HelperCx};
 use ambidex_cpu::{AccelError, Arch, CpuState, Exit, Pins, Reg, VmConfig};
 use ambidex_memory::{BusError, Gpa};
 
-use crate::fp::NanRule;
+use crate::fp::{NanRule, Rounding};
 use crate::regs::SLOTS;
 use crate::sem::{HelperId, Ops, Slot};
 
@@ -20,6 +20,42 @@ pub struct ModeKey(pub u32);
 impl ModeKey {
     /// Set when the dynamic rounding direction is round-to-nearest-even, which compiled code may then assume.
     pub const RNE: u32 = 1 << 31;
+    /// Where the number of the dynamic rounding direction ([`Rounding`]) stands if [`ModeKey::RNE`] is clear: three bits, 0 if it is not known.
+    pub const ROUNDING_SHIFT: u32 = 28;
+
+    /// The dynamic rounding direction, if compiled code may assume one.
+    pub const fn dynamic_rounding(self) -> Option<Rounding> {
+        if self.dynamic_is_rne() {
+            return Some(Rounding::Rne);
+        }
+        match self.0 >> Self::ROUNDING_SHIFT & 7 {
+            1 => Some(Rounding::Rtz),
+            2 => Some(Rounding::Rdn),
+            3 => Some(Rounding::Rup),
+            4 => Some(Rounding::Rmm),
+            _ => None,
+        }
+    }
+
+    /// The rounding direction that MXCSR is set to while code for this mode runs: the dynamic one where the host has it.
+    pub const fn host_rounding(self) -> Rounding {
+        match self.dynamic_rounding() {
+            Some(r @ (Rounding::Rtz | Rounding::Rdn | Rounding::Rup)) => r,
+            _ => Rounding::Rne,
+        }
+    }
+
+    /// What MXCSR is set to: everything masked, and [`ModeKey::host_rounding`].
+    pub const fn mxcsr(self) -> u32 {
+        0x1f80
+            | match self.host_rounding() {
+                Rounding::Rdn => 0x2000,
+                Rounding::Rup => 0x4000,
+                Rounding::Rtz => 0x6000,
+                _ => 0,
+            }
+    }
+
     /// True if [`crate::sem::Round::Dynamic`] means round-to-nearest-even.
     pub const fn dynamic_is_rne(self) -> bool {
         self.0 & Self::RNE != 0

@@ -19,6 +19,9 @@ const CALLER_SAVED: [usize; 6] = [2, 3, 4, 5, 6, 7];
 /// Sticky flags of MXCSR that a guest can see: all but "denormal operand".
 pub(super) const STICKY: i32 = 0x3d;
 
+/// Rounding control of MXCSR.
+const ROUNDING: i32 = 0x6000;
+
 /// Values of `rdx` on return from compiled code.
 pub(super) mod kind {
     pub const LINK: u64 = 0;
@@ -91,6 +94,7 @@ struct Gen<'a> {
     a: Asm,
     cfg: &'a JitConfig,
     flag_table: u64,
+    default_mxcsr: u64,
     leave: u64,
 }
 
@@ -102,6 +106,7 @@ pub(super) fn generate(cfg: &JitConfig, origin: u32) -> Result<(Vec<u8>, Thunks)
         a,
         cfg,
         flag_table: 0,
+        default_mxcsr: 0,
         leave: 0,
     };
     let mut t = Thunks {
@@ -158,6 +163,7 @@ impl Gen<'_> {
             put(&(0x4f80_0000u64).to_le_bytes()),
             put(&(0x41f0_0000_0000_0000u64).to_le_bytes()),
         ];
+        self.default_mxcsr = u64::from(put(&0x1f80u32.to_le_bytes()));
         // MXCSR: IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32; `fp::Flags`: NX 1, UF 2, OF 4, DZ 8, NV 16.
         let table: [u8; 64] = std::array::from_fn(|x| {
             let bit = |from: usize, to: u8| if x >> from & 1 != 0 { to } else { 0 };
@@ -200,12 +206,23 @@ impl Gen<'_> {
         self.a.jcc_short(Cond::E, clean);
         self.merge_flags(tmp, Gpr::Rcx, Gpr::Rsi);
         self.a.bind(clean);
+        self.default_rounding(tmp);
         self.a.add_ri(Width::W64, Gpr::Rsp, frame::SIZE);
         for r in [Gpr::R15, Gpr::R14, Gpr::R13, Gpr::R12, Gpr::Rbp, Gpr::Rbx] {
             self.a.pop_r(r);
         }
         self.a.ret();
         u64::from(at)
+    }
+
+    /// Gives Rust code the rounding direction it expects, where the MXCSR image says otherwise.
+    fn default_rounding(&mut self, mxcsr: Mem) {
+        let nearest = self.a.label();
+        self.a.test_mi(Width::W32, mxcsr, ROUNDING);
+        self.a.jcc_short(Cond::E, nearest);
+        self.a.ldmxcsr(Mem::rip(0));
+        self.a.retarget_rip(self.default_mxcsr);
+        self.a.bind(nearest);
     }
 
     /// ORs the flags of the MXCSR image at `mxcsr` into the flag slot.
@@ -272,6 +289,7 @@ impl Gen<'_> {
             self.merge_flags(saved, Gpr::Rcx, Gpr::Rdx);
             self.a.bind(clean);
         }
+        self.default_rounding(saved);
         self.arguments(args);
         self.call_aligned(f);
         self.a.ldmxcsr(if mxcsr == Mxcsr::Synced {
@@ -305,6 +323,7 @@ impl Gen<'_> {
         }
         if mxcsr == Mxcsr::Kept {
             self.a.stmxcsr(saved);
+            self.default_rounding(saved);
         }
         self.arguments(args);
         self.call_aligned(f);

@@ -3,13 +3,14 @@
 //! Compiled code reaches the arrays at the front of a [`Bank`] through `r14`; their layout is part of its convention.
 
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::guest::{AccessKind, BankKey, ModeKey};
 
 /// Log2 of the entries of each data TLB.
-pub const TLB_BITS: u32 = 9;
+pub const TLB_BITS: u32 = 10;
 /// Log2 of the entries of the jump cache.
-pub const JC_BITS: u32 = 10;
+pub const JC_BITS: u32 = 11;
 /// Log2 of the entries of the execution-id table.
 pub const XID_BITS: u32 = 9;
 /// Log2 of the entries of the fetch TLB, which only Rust code uses.
@@ -118,8 +119,10 @@ pub struct Bank {
     fetch: [FetchEntry; 1 << FETCH_BITS],
     /// The regime.
     pub key: BankKey,
-    /// What the code in the jump cache was compiled for.
-    mode: ModeKey,
+    /// The mode of the CPU for which it is used: the jump cache is looked up by address alone, so it can hold code of one mode only.
+    pub mode: ModeKey,
+    /// Changes with every complete flush; names this bank's entries in the second-level TLB.
+    pub generation: u64,
     /// For choosing the bank to reuse.
     pub last_use: u64,
     /// Nothing was put in since the last complete flush.
@@ -141,6 +144,11 @@ pub const OFF_JC: usize = offset_of!(Bank, jc);
 pub const OFF_XID: usize = offset_of!(Bank, xid);
 
 const PAGE_MASK: u64 = !0xfff;
+
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 /// Blocks of large pages told apart.
 const LARGE: usize = 4;
 /// Log2 of the smallest such block.
@@ -159,6 +167,7 @@ impl Bank {
             fetch: [FetchEntry::EMPTY; 1 << FETCH_BITS],
             key,
             mode: ModeKey::default(),
+            generation: next_generation(),
             last_use: 0,
             empty: true,
             large: [NO_LARGE; LARGE],
@@ -247,17 +256,6 @@ impl Bank {
         self.jump_pages.fill(0);
     }
 
-    /// The CPU runs in this bank and mode now. Jump targets name code of one mode only, so those of another are forgotten.
-    #[inline]
-    pub fn enter_mode(&mut self, mode: ModeKey) {
-        if self.mode != mode {
-            self.mode = mode;
-            if self.jump_pages.iter().any(|&p| p != 0) {
-                self.drop_jumps();
-            }
-        }
-    }
-
     /// Forgets everything.
     pub fn flush(&mut self) {
         if self.empty {
@@ -270,6 +268,7 @@ impl Bank {
         self.fetch.fill(FetchEntry::EMPTY);
         self.large = [NO_LARGE; LARGE];
         self.empty = true;
+        self.generation = next_generation();
     }
 
     /// Records that the translation of `va` comes from an entry for `1 << shift` bytes. To be called before it is put in.
@@ -368,46 +367,54 @@ impl Bank {
 /// The banks of one virtual CPU.
 pub struct BankSet {
     banks: Vec<Box<Bank>>,
+    /// Keys of `banks`, close together for searching.
+    keys: Vec<(BankKey, ModeKey)>,
     current: usize,
     clock: u64,
     limit: usize,
 }
 
 impl BankSet {
-    /// At most `limit` banks, each of about 50 KiB, allocated as they are needed.
+    /// At most `limit` banks, each of about 80 KiB, allocated as they are needed.
     pub fn new(limit: usize) -> BankSet {
+        let first = Bank::new(BankKey::default());
         BankSet {
-            banks: vec![Bank::new(BankKey::default())],
+            keys: vec![(first.key, first.mode)],
+            banks: vec![first],
             current: 0,
             clock: 0,
             limit: limit.max(1),
         }
     }
 
-    /// Makes the bank for a regime current, reusing the one unused for longest if there is none.
+    /// Makes the bank for a regime and mode current, reusing the one unused for longest if there is none.
     #[inline]
-    pub fn select(&mut self, key: BankKey) {
-        if self.banks[self.current].key == key {
-            return;
+    pub fn select(&mut self, key: BankKey, mode: ModeKey) {
+        if self.keys[self.current] != (key, mode) {
+            self.select_other(key, mode);
         }
-        self.select_other(key);
     }
 
-    fn select_other(&mut self, key: BankKey) {
+    fn select_other(&mut self, key: BankKey, mode: ModeKey) {
         self.clock += 1;
-        self.current = match self.banks.iter().position(|b| b.key == key) {
+        self.current = match self.keys.iter().position(|k| *k == (key, mode)) {
             Some(i) => i,
-            None if self.banks.len() < self.limit => {
-                self.banks.push(Bank::new(key));
-                self.banks.len() - 1
-            }
             None => {
-                let oldest = (0..self.banks.len())
-                    .min_by_key(|&i| self.banks[i].last_use)
-                    .unwrap_or(0);
-                self.banks[oldest].flush();
-                self.banks[oldest].key = key;
-                oldest
+                let i = if self.banks.len() < self.limit {
+                    self.banks.push(Bank::new(key));
+                    self.keys.push((key, mode));
+                    self.banks.len() - 1
+                } else {
+                    (0..self.banks.len())
+                        .min_by_key(|&i| self.banks[i].last_use)
+                        .unwrap_or(0)
+                };
+                let bank = &mut self.banks[i];
+                bank.flush();
+                bank.key = key;
+                bank.mode = mode;
+                self.keys[i] = (key, mode);
+                i
             }
         };
         self.banks[self.current].last_use = self.clock;
@@ -433,18 +440,18 @@ mod tests {
     fn banks_keep_their_contents_across_switches() {
         let mut set = BankSet::new(2);
         let (a, b, c) = (BankKey([1, 0]), BankKey([2, 0]), BankKey([3, 0]));
-        set.select(a);
+        set.select(a, ModeKey(0));
         set.current().put(AccessKind::Read, 0x4000, 0, 0x7000_0000);
-        set.select(b);
+        set.select(b, ModeKey(0));
         assert!(set.current().is_empty());
         set.current().put(AccessKind::Read, 0x4000, 0, 0x8000_0000);
-        set.select(a);
+        set.select(a, ModeKey(0));
         let e = set.current().tlb_r[Bank::tlb_index(0x4000)];
         assert_eq!((e.tag, e.tag.wrapping_add(e.addend)), (0x4000, 0x7000_0000));
         // A third regime takes the place of the one unused for longest.
-        set.select(c);
+        set.select(c, ModeKey(0));
         assert!(set.current().is_empty());
-        set.select(a);
+        set.select(a, ModeKey(0));
         assert!(!set.current().is_empty());
     }
 

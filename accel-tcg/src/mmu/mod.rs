@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod host;
+pub mod l2;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::sync::Arc;
 use ambidex_cpu::CpuBus;
 use ambidex_memory::{AddressSpace, BusError, FlatView, Gpa, RangeKind};
 
-use crate::guest::{AccessKind, BankKey, Flush, Guest, PhysMem, Stop};
+use crate::guest::{AccessKind, BankKey, Flush, Guest, ModeKey, PhysMem, Stop};
 use crate::mmu::bank::{BankSet, FetchEntry, PhysPage, flag};
 use crate::mmu::host::HostAddr;
+use crate::mmu::l2::L2;
 use crate::sem::{MemOp, Rmw, Width};
 
 const PAGE: u64 = 4096;
@@ -59,6 +61,7 @@ pub struct Mmu {
     view: Arc<FlatView>,
     /// Caches.
     pub banks: BankSet,
+    l2: L2,
     xids: HashMap<(u64, PhysPage), u32>,
     next_xid: u32,
     epochs: u64,
@@ -155,7 +158,8 @@ impl Mmu {
         Mmu {
             space,
             view,
-            banks: BankSet::new(16),
+            banks: BankSet::new(32),
+            l2: L2::new(),
             xids: HashMap::new(),
             next_xid: 1,
             epochs: 0,
@@ -208,12 +212,16 @@ impl Mmu {
 
     /// Chooses the bank.
     #[inline]
-    pub fn select(&mut self, key: BankKey) {
-        self.banks.select(key);
+    pub fn select(&mut self, key: BankKey, mode: ModeKey) {
+        self.banks.select(key, mode);
     }
 
     /// Forgets translations.
     pub fn flush(&mut self, what: Flush) {
+        match what {
+            Flush::Page(va) | Flush::Banks { page: Some(va), .. } => self.l2.flush_page(va),
+            _ => {}
+        }
         match what {
             Flush::All => self.banks.iter_mut().for_each(|b| b.flush()),
             Flush::Page(va) => self.banks.iter_mut().for_each(|b| b.flush_page(va)),
@@ -238,6 +246,23 @@ impl Mmu {
         len: u8,
         kind: AccessKind,
     ) -> Result<Place, Stop> {
+        let bank = self.banks.current();
+        if let Some(e) = self.l2.find(bank.generation, va, kind) {
+            let view = &self.view;
+            let range = &view.ranges()[e.range as usize];
+            let note = match &range.kind {
+                RangeKind::Ram(b) if kind == AccessKind::Write && b.needs_note(e.offset / PAGE) => {
+                    flag::NOTE
+                }
+                _ => 0,
+            };
+            bank.put(kind, va, note, e.host_page);
+            return Ok(Place::Ram {
+                range: e.range as usize,
+                offset: e.offset + (va & OFFSET_MASK),
+                host: tlb_host(e.host_page + (va & OFFSET_MASK)),
+            });
+        }
         self.refills += 1;
         let view = Arc::clone(&self.view);
         let t = guest.translate(va, len, kind, &mut Tables(&view))?;
@@ -254,8 +279,9 @@ impl Mmu {
         }
         let delta = t.gpa.0 - range.start.0;
         let offset = range.offset + delta;
+        let index = view.ranges().partition_point(|r| r.start.0 <= t.gpa.0) - 1;
         let place = Place::Ram {
-            range: view.ranges().partition_point(|r| r.start.0 <= t.gpa.0) - 1,
+            range: index,
             offset,
             host: ram_host(block, offset),
         };
@@ -270,6 +296,14 @@ impl Mmu {
         let host_page = block.host_ptr() as u64 + (offset - in_page);
         let bank = self.banks.current();
         bank.note_large(va, t.page_shift);
+        self.l2.put(
+            bank.generation,
+            va,
+            kind,
+            host_page,
+            index as u32,
+            offset - in_page,
+        );
         if kind == AccessKind::Write {
             let note = if block.needs_note((offset - in_page) / PAGE) {
                 flag::NOTE

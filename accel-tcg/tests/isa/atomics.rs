@@ -18,7 +18,9 @@ const MAXU: u32 = 28;
 
 #[test]
 fn every_operation_at_every_width() {
-    let ops: [(u32, fn(i64, i64, u32) -> i64); 9] = [
+    /// Old value, operand, unused high bits; both sign-extended.
+    type Op = fn(i64, i64, u32) -> i64;
+    let ops: [(u32, Op); 9] = [
         (ADD, |a, b, _| a.wrapping_add(b)),
         (SWAP, |_, b, _| b),
         (XOR, |a, b, _| a ^ b),

@@ -1,4 +1,4 @@
-//! Two harts, and a device, that change code under each other.
+//! Two harts, and a device, that change code under each other. Who waits does so with `wrs.sto`, which lets the other thread run.
 
 use ambidex_cpu::{Exit, Vcpu};
 use ambidex_memory::{Attrs, Gpa};
@@ -41,7 +41,7 @@ fn split(a: &mut Asm) {
 
 #[test]
 fn code_modified_by_another_hart_is_seen_after_the_interrupt_and_the_fence() {
-    let rounds = 1500;
+    let rounds = 200;
     let a = program(|a| {
         split(a);
         // Writer: new code each round, on one of 32 pages; a software interrupt tells the other; it answers.
@@ -64,6 +64,7 @@ fn code_modified_by_another_hart_is_seen_after_the_interrupt_and_the_fence() {
         a.li(T0, 1);
         a.sw(T0, S4, 0);
         a.label("answer");
+        a.wrs_sto();
         a.ld(T0, A1, 0);
         a.bne(T0, S1, "answer");
         a.addi(S1, S1, 1);
@@ -128,7 +129,7 @@ fn code_modified_by_another_hart_is_seen_after_the_interrupt_and_the_fence() {
 #[test]
 fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
     // The reader meets each page for the first time at about the moment it is written.
-    let pages = 600u64;
+    let pages = 150u64;
     let a = program(|a| {
         split(a);
         a.li(A0, FLAG);
@@ -150,6 +151,7 @@ fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
         a.add(T1, T1, S3);
         // Wait until the reader is about to run the page.
         a.label("ready");
+        a.wrs_sto();
         a.ld(T0, A1, 0);
         a.bne(T0, S1, "ready");
         a.sw(T2, T1, 0);
@@ -158,6 +160,7 @@ fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
         a.sd(S1, A0, 0);
         a.blt(S1, S2, "round");
         a.label("last");
+        a.wrs_sto();
         a.ld(T0, A1, 0);
         a.bne(T0, S1, "last");
         a.ld(T0, A1, 8);
@@ -177,6 +180,7 @@ fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
         // Old or new, nobody knows yet.
         a.jalr(RA, T1, 0);
         a.label("see");
+        a.wrs_sto();
         a.ld(T0, A2, 0);
         a.bge(S1, T0, "see");
         a.fence();
@@ -209,7 +213,7 @@ fn fresh_code_is_never_stale_after_a_flag_and_a_fence() {
 
 #[test]
 fn code_written_by_a_device_is_seen_after_the_fence() {
-    let rounds = 300u64;
+    let rounds = 100u64;
     let a = program(|a| {
         // Spins until the code says the next number; each number comes from outside.
         a.li(A1, CODE);
@@ -217,6 +221,7 @@ fn code_written_by_a_device_is_seen_after_the_fence() {
         a.li(S2, rounds);
         a.li(A3, DONE);
         a.label("spin");
+        a.wrs_sto();
         a.fence_i();
         a.jalr(RA, A1, 0);
         a.bne(A0, S1, "spin");
@@ -254,7 +259,7 @@ fn code_written_by_a_device_is_seen_after_the_fence() {
 
 #[test]
 fn atomics_of_two_harts_add_up() {
-    let n = 3000;
+    let n = 1000;
     let a = program(|a| {
         split(a);
         a.label("both");
@@ -284,6 +289,7 @@ fn atomics_of_two_harts_add_up() {
         a.bne(T0, 0, "rest");
         a.li(T1, 2);
         a.label("wait");
+        a.wrs_sto();
         a.ld(T0, A2, 0);
         a.bne(T0, T1, "wait");
         a.expect_mem(FLAG, 4 * n);

@@ -230,7 +230,7 @@ fn cache_modes() {
         let mut d = Driver::ready(blk(s.clone()), features);
         if let Some(w) = writeback {
             let _ = d.dev.write(0, CONFIG + 32, 1, w.into());
-            assert_eq!(d.dev.read(0, CONFIG + 32, 1), w.into());
+            assert_eq!(d.dev.read(0, CONFIG + 32, 1), u64::from(w));
         }
         assert_eq!(request(&mut d, T_OUT, 0, &[(DATA, 512)]), (S_OK, 1));
         *s.1.lock().unwrap()

@@ -24,11 +24,17 @@ const fn precision(f: Format) -> Option<Fp> {
 }
 
 impl Gen<'_> {
-    fn nearest(&self, rm: Round) -> bool {
+    /// The rounding direction, where it is known.
+    fn rounding(&self, rm: Round) -> Option<Rounding> {
         match rm {
-            Round::Fixed(r) => r == Rounding::Rne,
-            Round::Dynamic => self.mode.dynamic_is_rne(),
+            Round::Fixed(r) => Some(r),
+            Round::Dynamic => self.mode.dynamic_rounding(),
         }
+    }
+
+    /// Whether it is the one MXCSR is set to.
+    fn native(&self, rm: Round) -> bool {
+        self.rounding(rm) == Some(self.mode.host_rounding())
     }
 
     /// Whether arithmetic can be done by the host.
@@ -134,7 +140,7 @@ impl Gen<'_> {
     }
 
     pub(super) fn fp_bin(&mut self, v: u16, op: FpBin, f: Format, rm: Round, a: Val, b: Val) {
-        let Some(p) = self.hard(f).filter(|_| self.nearest(rm)) else {
+        let Some(p) = self.hard(f).filter(|_| self.native(rm)) else {
             return self.fp_soft(v, FpOp::Bin { op, f, rm }, &[a, b]);
         };
         let s = self.second(b, p);
@@ -155,7 +161,7 @@ impl Gen<'_> {
     }
 
     pub(super) fn fp_sqrt(&mut self, v: u16, f: Format, rm: Round, a: Val) {
-        let Some(p) = self.hard(f).filter(|_| self.nearest(rm)) else {
+        let Some(p) = self.hard(f).filter(|_| self.native(rm)) else {
             return self.fp_soft(v, FpOp::Sqrt { f, rm }, &[a]);
         };
         let d = self.start(a, p);
@@ -181,7 +187,7 @@ impl Gen<'_> {
     ) {
         let Some(p) = self
             .hard(f)
-            .filter(|_| self.nearest(rm) && self.cfg.features.fma)
+            .filter(|_| self.native(rm) && self.cfg.features.fma)
         else {
             return self.fp_soft(
                 v,
@@ -298,15 +304,37 @@ impl Gen<'_> {
     }
 
     pub(super) fn fp_to_int(&mut self, v: u16, f: Format, rm: Round, to: IntFormat, a: Val) {
-        let nearest = self.nearest(rm);
-        let truncates = rm == Round::Fixed(Rounding::Rtz);
         let op = FpOp::ToInt { f, rm, to };
-        let Some(p) = precision(f).filter(|_| truncates || nearest && to.signed) else {
+        let native = self.native(rm) && to.signed;
+        // How `roundsd` names the direction, without raising inexact.
+        let how = match self.rounding(rm) {
+            Some(Rounding::Rne) => Some(8),
+            Some(Rounding::Rdn) => Some(9),
+            Some(Rounding::Rup) => Some(10),
+            Some(Rounding::Rtz) => Some(11),
+            _ => None,
+        };
+        let truncates = how == Some(11);
+        let (Some(p), Some(how)) = (
+            precision(f).filter(|_| truncates || native || self.cfg.features.sse41),
+            how,
+        ) else {
             return self.fp_soft(v, op, &[a]);
         };
         let x = self.xmm(a, p);
+        // Rounded first, unless the conversion does it.
+        let rounded = (!truncates && !native).then(|| {
+            let y = self.alloc_x();
+            self.a.rounds_xxi(p, y, x, how);
+            y
+        });
+        let y = rounded.unwrap_or(x);
         let zero = (!to.signed).then(|| self.alloc_x());
         let d = self.dest(v, None);
+        let probe = rounded.map(|_| {
+            self.locked |= bit(d);
+            self.alloc()
+        });
         let (g, xs) = self.cold_saves();
         let saves = (g & !bit(d), xs);
         let (entry, back) = (self.a.label(), self.a.label());
@@ -324,21 +352,25 @@ impl Gen<'_> {
                 c.two63
             }[p as usize];
             self.a.xorps_xx(z, z);
-            self.a.comis_xx(p, x, z);
+            self.a.comis_xx(p, y, z);
             self.a.jcc(X::B, entry);
-            self.a.comis_xm(p, x, Mem::rip(0));
+            self.a.comis_xm(p, y, Mem::rip(0));
             self.a.retarget_rip(u64::from(limit));
             self.a.jcc(X::Ae, entry);
-            self.a.cvtts2si_rx(p, w, d, x);
+            self.a.cvtts2si_rx(p, w, d, y);
         } else {
-            if truncates {
-                self.a.cvtts2si_rx(p, w, d, x);
-            } else {
+            if native && !truncates {
                 self.a.cvts2si_rx(p, w, d, x);
+            } else {
+                self.a.cvtts2si_rx(p, w, d, y);
             }
             // The most negative number stands for anything out of range, with "invalid" raised; or for itself.
             self.a.cmp_ri(w, d, 1);
             self.a.jcc(X::O, entry);
+        }
+        if let Some(t) = probe {
+            // Inexact if the value was no integer; it is in range, or next to it.
+            self.a.cvtts2si_rx(p, W::W64, t, x);
         }
         if to.width == Width::W32 {
             self.a.movsx_rr(W::W64, W::W32, d, d);
@@ -358,7 +390,7 @@ impl Gen<'_> {
     pub(super) fn fp_from_int(&mut self, v: u16, f: Format, rm: Round, from: IntFormat, a: Val) {
         let exact = f == Format::F64 && from.width == Width::W32;
         let op = FpOp::FromInt { f, rm, from };
-        let Some(p) = precision(f).filter(|_| exact || self.nearest(rm)) else {
+        let Some(p) = precision(f).filter(|_| exact || self.native(rm)) else {
             return self.fp_soft(v, op, &[a]);
         };
         let r = self.gpr(a);
@@ -409,7 +441,7 @@ impl Gen<'_> {
                 self.canonical(d, Fp::D);
                 self.define_x(v, d);
             }
-            (Format::F64, Format::F32) if hard && self.nearest(rm) => {
+            (Format::F64, Format::F32) if hard && self.native(rm) => {
                 let x = self.xmm(a, Fp::D);
                 let d = self.alloc_x();
                 self.a.xorps_xx(d, d);

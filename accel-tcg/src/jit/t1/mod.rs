@@ -102,6 +102,8 @@ struct Gen<'a> {
     i: u16,
     /// Guest instruction in work.
     insn: u16,
+    /// MXCSR has no sticky flag that is not in the flag slot.
+    flags_synced: bool,
     /// Something cannot be compiled.
     failed: bool,
 }
@@ -143,6 +145,7 @@ pub(super) fn compile(
         locked_x: 0,
         i: 0,
         insn: 0,
+        flags_synced: false,
         failed: false,
     };
     g.block();
@@ -176,6 +179,7 @@ impl Gen<'_> {
             self.locked = 0;
             self.locked_x = 0;
             self.inst(self.insts[i]);
+            self.flags_synced &= self.insts[i].fp_op().is_none();
             if self.failed || self.a.overflowed() {
                 self.failed = true;
                 return;

@@ -401,7 +401,7 @@ impl Gen<'_> {
         }
         if s == self.cfg.fflags {
             // The flags move on under this value: it is a copy.
-            self.a.call_to(u64::from(self.thunks.sync));
+            self.sync_flags();
             let d = self.dest(v, None);
             self.a.mov_rm(W::W64, d, slot_mem(s));
             self.define(v, d);
@@ -423,6 +423,14 @@ impl Gen<'_> {
         }
     }
 
+    /// Moves the sticky flags of MXCSR to the flag slot, unless none can have been raised since that was last done.
+    fn sync_flags(&mut self) {
+        if !self.flags_synced {
+            self.a.call_to(u64::from(self.thunks.sync));
+            self.flags_synced = true;
+        }
+    }
+
     /// Writes a guest register.
     pub(super) fn set(&mut self, s: Slot, v: Val) {
         let v = self.rep(v);
@@ -435,7 +443,7 @@ impl Gen<'_> {
             return;
         }
         if s == self.cfg.fflags {
-            self.a.call_to(u64::from(self.thunks.sync));
+            self.sync_flags();
             self.store_slot(slot_mem(s), v);
             return;
         }

@@ -37,6 +37,15 @@ pub(super) const PINNED: [Slot; 10] = [
 ];
 pub(super) const BASE: u64 = 0x8000_0000;
 pub(super) const RNE: ModeKey = ModeKey(ModeKey::RNE);
+/// The mode of each rounding direction, and the one in which it is not known.
+pub(super) const MODES: [ModeKey; 6] = [
+    RNE,
+    ModeKey(1 << ModeKey::ROUNDING_SHIFT),
+    ModeKey(2 << ModeKey::ROUNDING_SHIFT),
+    ModeKey(3 << ModeKey::ROUNDING_SHIFT),
+    ModeKey(4 << ModeKey::ROUNDING_SHIFT),
+    ModeKey(0),
+];
 
 pub(super) struct Rng(pub u64);
 
@@ -320,6 +329,7 @@ impl Machine {
             }
         }
         let _show = Show(block);
+        self.ctx.mxcsr = mode.mxcsr();
         match self.jit.compile(block, mode) {
             Ok(c) => c,
             Err(super::CompileError::Full) => {

@@ -129,8 +129,8 @@ fn binary(seed: u64, all: bool, f: &dyn Fn(&mut Make, Val, Val) -> Val, modes: &
                     let compiled = m.compile(&block, mode);
                     for _ in 0..4 {
                         let mut image = Image::new(&mut rng, 16);
-                        if mode.dynamic_is_rne() {
-                            image.state.slots[usize::from(FRM.0)] = 0;
+                        if let Some(r) = mode.dynamic_rounding() {
+                            image.state.slots[usize::from(FRM.0)] = r as u64;
                         }
                         m.check_compiled(&compiled, &block, &image, &[]);
                     }
@@ -359,9 +359,13 @@ fn float(seed: u64, f: Format, to: Format, op: FpEmit) {
                     };
                     b.push(Inst::Set(Slot(25), r));
                     let block = b.end(Inst::Resync { next: 0x1004 });
-                    let compiled = m.compile(&block, RNE);
+                    let mode = MODES[(rng.next() % 6) as usize];
+                    let compiled = m.compile(&block, mode);
                     for _ in 0..40 {
-                        let image = fp_image(&mut rng, f);
+                        let mut image = fp_image(&mut rng, f);
+                        if let Some(r) = mode.dynamic_rounding() {
+                            image.state.slots[usize::from(FRM.0)] = r as u64;
+                        }
                         m.check_compiled(&compiled, &block, &image, &[]);
                     }
                 }
@@ -370,9 +374,11 @@ fn float(seed: u64, f: Format, to: Format, op: FpEmit) {
     }
 }
 
-fn rounds() -> [Round; 3] {
+fn rounds() -> [Round; 5] {
     [
         Round::Dynamic,
+        Round::Fixed(Rounding::Rne),
+        Round::Fixed(Rounding::Rdn),
         Round::Fixed(Rounding::Rtz),
         Round::Fixed(Rounding::Rup),
     ]
@@ -459,7 +465,7 @@ fn float_comparisons_and_conversions() {
                         5,
                         false,
                         &|m, a, _| m.push(Inst::FpFromInt { f, rm, from, a }),
-                        &[RNE, ModeKey(0)],
+                        &MODES,
                     );
                 }
             }

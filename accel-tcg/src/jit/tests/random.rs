@@ -4,7 +4,7 @@ use super::*;
 use crate::ir::build::IrBuilder;
 use crate::ir::r#gen::{GenConfig, generate};
 
-fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
+fn gen_config(rng: &mut Rng, known_rounding: bool) -> GenConfig {
     // Few slots make values meet; the mix of pinned and unpinned ones changes.
     let n = 2 + (rng.next() % 10) as usize;
     let mut slots: Vec<Slot> = (0..n)
@@ -19,7 +19,7 @@ fn gen_config(rng: &mut Rng, dynamic_is_rne: bool) -> GenConfig {
     if rng.next().is_multiple_of(4) {
         slots.push(FFLAGS);
     }
-    if rng.next().is_multiple_of(4) && !dynamic_is_rne {
+    if rng.next().is_multiple_of(4) && !known_rounding {
         slots.push(FRM);
     }
     GenConfig {
@@ -40,8 +40,8 @@ fn blocks(features: HostFeatures, seed: u64, count: usize) {
     let mut m = Machine::new(features, seed & 2 != 0);
     m.ctx.fuel = i64::MAX / 2;
     for _ in 0..count {
-        let dynamic_is_rne = rng.next() & 1 == 0;
-        let cfg = gen_config(&mut rng, dynamic_is_rne);
+        let mode = MODES[(rng.next() % 6) as usize];
+        let cfg = gen_config(&mut rng, mode.dynamic_rounding().is_some());
         let n = 40 + (rng.next() % 900) as usize;
         let bytes = rng.bytes(n);
         let how = rng.next();
@@ -51,13 +51,12 @@ fn blocks(features: HostFeatures, seed: u64, count: usize) {
         b.set_pure(pure);
         b.set_fp_slots(FFLAGS, FRM);
         generate(&cfg, &bytes, &mut b);
-        let mode = if dynamic_is_rne { RNE } else { ModeKey(0) };
         let compiled = m.compile(b.block(), mode);
         for _ in 0..3 {
             // The last page is only partly there, so that accesses may reach beyond the end.
             let mut image = Image::new(&mut rng, 4096);
-            if dynamic_is_rne {
-                image.state.slots[usize::from(FRM.0)] = 0;
+            if let Some(r) = mode.dynamic_rounding() {
+                image.state.slots[usize::from(FRM.0)] = r as u64;
             }
             if rng.next() & 1 == 0 {
                 image.state.reservation = Some((BASE + (rng.next() & 0xff8), rng.next()));

@@ -2,13 +2,15 @@
 
 use super::helper_id::{self, csr};
 use super::mode::{Fs, Privilege};
-use super::{Cx, ECALL_FROM_U};
-use crate::sem::{HelperId, Ops};
+use super::{Cx, ECALL_FROM_U, slots};
+use crate::sem::{Bin, HelperId, Ops, Width};
 
 /// CSRs whose value has no influence on mode, translation or interrupts: `sscratch`, `sepc`, `scause`, `stval`, `mscratch`, `mepc`,
 /// `mcause`, `mtval`.
 const INERT: [i32; 8] = [0x140, 0x141, 0x142, 0x143, 0x340, 0x341, 0x342, 0x343];
 const FFLAGS: i32 = 0x001;
+const FRM: i32 = 0x002;
+const FCSR: i32 = 0x003;
 
 /// `csrrw`, `csrrs`, `csrrc` and their immediate forms
 pub(super) fn csr<O: Ops>(c: &mut Cx<'_, O>, kind: u64, immediate: bool) -> Result<(), O::Err> {
@@ -23,6 +25,11 @@ pub(super) fn csr<O: Ops>(c: &mut Cx<'_, O>, kind: u64, immediate: bool) -> Resu
     } else {
         c.rs1()
     };
+    if matches!(c.i.imm, FFLAGS | FRM | FCSR)
+        && (c.mode.fs == Fs::Dirty || c.mode.fs == Fs::Clean && kind == csr::READ)
+    {
+        return fp_csr(c, kind, operand);
+    }
     let number = c.o.imm(c.i.imm as u64);
     let k = c.o.imm(kind);
     let bits = c.bits();
@@ -34,6 +41,56 @@ pub(super) fn csr<O: Ops>(c: &mut Cx<'_, O>, kind: u64, immediate: bool) -> Resu
     // Writing `fflags` changes FS unless it is Dirty already.
     let inert = INERT.contains(&c.i.imm) || c.i.imm == FFLAGS && c.mode.fs == Fs::Dirty;
     if kind != csr::READ && !inert {
+        c.o.resync();
+    }
+    Ok(())
+}
+
+/// Access to `fflags`, `frm` or `fcsr` that changes nothing else.
+fn fp_csr<O: Ops>(c: &mut Cx<'_, O>, kind: u64, operand: O::V) -> Result<(), O::Err> {
+    const W: Width = Width::W64;
+    let (flags, frm) = (c.i.imm != FRM, c.i.imm != FFLAGS);
+    let mask = c.o.imm(match c.i.imm {
+        FFLAGS => 0x1f,
+        FRM => 7,
+        _ => 0xff,
+    });
+    let old = match (flags, frm) {
+        _ if kind == csr::WRITE_ONLY => None,
+        (true, false) => Some(c.o.get(slots::FFLAGS)),
+        (false, _) => Some(c.o.get(slots::FRM)),
+        (true, true) => {
+            let (flags, frm) = (c.o.get(slots::FFLAGS), c.o.get(slots::FRM));
+            let five = c.o.imm(5);
+            let frm = c.o.bin(Bin::Shl, W, frm, five);
+            Some(c.o.bin(Bin::Or, W, flags, frm))
+        }
+    };
+    let new = match (kind, old) {
+        (csr::READ, _) => None,
+        (csr::SET, Some(old)) => Some(c.o.bin(Bin::Or, W, old, operand)),
+        (csr::CLEAR, Some(old)) => Some(c.o.bin(Bin::AndNot, W, old, operand)),
+        _ => Some(operand),
+    };
+    if let Some(new) = new {
+        let new = c.o.bin(Bin::And, W, new, mask);
+        match (flags, frm) {
+            (true, false) => c.o.set(slots::FFLAGS, new),
+            (false, _) => c.o.set(slots::FRM, new),
+            (true, true) => {
+                let (low, five) = (c.o.imm(0x1f), c.o.imm(5));
+                let flags = c.o.bin(Bin::And, W, new, low);
+                c.o.set(slots::FFLAGS, flags);
+                let frm = c.o.bin(Bin::Shr, W, new, five);
+                c.o.set(slots::FRM, frm);
+            }
+        }
+    }
+    if let Some(old) = old {
+        c.set_x(old);
+    }
+    // The rounding mode is part of the mode.
+    if new.is_some() && frm {
         c.o.resync();
     }
     Ok(())

@@ -180,7 +180,7 @@ fn csr_accesses() {
         (csr::CLEAR, 2, Flow::Resync, 0x55)
     );
     assert_eq!(
-        run(&mut h, Op::Csrrsi, 0x002, 12, 31),
+        run(&mut h, Op::Csrrsi, 0x104, 12, 31),
         (csr::SET, 31, Flow::Resync, 0x55)
     );
     assert_eq!(
@@ -189,12 +189,63 @@ fn csr_accesses() {
     );
     // Without influence on the mode.
     assert_eq!(run(&mut h, Op::Csrrw, 0x140, 12, 11).2, Flow::Next);
-    assert_eq!(run(&mut h, Op::Csrrw, 0x001, 12, 11).2, Flow::Next);
     let w = decode(word(Op::Csrrw, 0, 11, 0) | 1 << 20);
     assert_eq!(
         h.step_in(&w, 0, Mode::new(Privilege::U, 1, 0)),
         Ok(Flow::Resync)
     );
+}
+
+#[test]
+fn floating_point_csrs_are_registers_while_fs_is_dirty() {
+    // Instruction, number, immediate; fcsr before, after, what rd gets; whether the mode may change.
+    let cases = [
+        (Op::Csrrwi, 0x001, 0x0a, 0xf5, 0xea, 0x15, false),
+        (Op::Csrrsi, 0x001, 0x0a, 0xf5, 0xff, 0x15, false),
+        (Op::Csrrci, 0x001, 0x11, 0xf5, 0xe4, 0x15, false),
+        (Op::Csrrsi, 0x001, 0, 0xf5, 0xf5, 0x15, false),
+        (Op::Csrrwi, 0x002, 0x1b, 0xf5, 0x75, 7, true),
+        (Op::Csrrci, 0x002, 0x1b, 0xf5, 0x95, 7, true),
+        (Op::Csrrsi, 0x002, 0x02, 0x25, 0x65, 1, true),
+        (Op::Csrrsi, 0x002, 0, 0x65, 0x65, 3, false),
+        (Op::Csrrwi, 0x003, 0x1f, 0xf5, 0x1f, 0xf5, true),
+        (Op::Csrrci, 0x003, 0x05, 0xf5, 0xf0, 0xf5, true),
+        (Op::Csrrsi, 0x003, 0, 0xb3, 0xb3, 0xb3, false),
+    ];
+    let set = |h: &mut Hart, fcsr: u64| {
+        h.slots[usize::from(slots::FFLAGS.0)] = fcsr & 31;
+        h.slots[usize::from(slots::FRM.0)] = fcsr >> 5;
+    };
+    for (op, number, imm, before, after, rd, leaves) in cases {
+        for to in [0, 12] {
+            let mut h = Hart::new();
+            set(&mut h, before);
+            let flow = if leaves { Flow::Resync } else { Flow::Next };
+            assert_eq!(h.step(word(op, to, imm, 0) | number << 20, 0), Ok(flow));
+            let fcsr =
+                h.slots[usize::from(slots::FRM.0)] << 5 | h.slots[usize::from(slots::FFLAGS.0)];
+            assert_eq!(fcsr, after, "{op:?} {number} {imm}");
+            assert_eq!(h.x(12), if to == 0 { 0 } else { rd });
+            assert_eq!(h.calls, []);
+        }
+    }
+    // The operand is read before rd is written.
+    let mut h = Hart::new();
+    set(&mut h, 0x61);
+    h.set_x(12, 0xffff_ffff_ffff_ff02);
+    let swap = word(Op::Csrrw, 12, 12, 0) | 3 << 20;
+    assert_eq!(h.step(swap, 0), Ok(Flow::Resync));
+    assert_eq!(h.x(12), 0x61);
+    assert_eq!(h.slots[usize::from(slots::FRM.0)], 0);
+    assert_eq!(h.slots[usize::from(slots::FFLAGS.0)], 2);
+    // Clean: reads only.
+    let clean = Mode::new(Privilege::U, 2, 0);
+    for (imm, calls) in [(0, 0), (1, 1)] {
+        h.calls.clear();
+        let i = decode(word(Op::Csrrsi, 12, imm, 0) | 1 << 20);
+        assert!(h.step_in(&i, 0, clean).is_ok());
+        assert_eq!(h.calls.len(), calls);
+    }
 }
 
 #[test]
