@@ -1,10 +1,14 @@
 //! The engine: runs guest code of any architecture that implements [`Guest`], interpreted or compiled.
 
 pub mod blocks;
+mod coherence;
 pub mod core;
+mod exits;
 pub mod hooks;
+mod interpret;
 pub mod runtime;
 pub mod shared;
+mod translate;
 pub mod vcpu;
 
 use std::sync::Arc;
