@@ -306,6 +306,9 @@ impl<G: Guest> Core<G> {
                 return Exit::Budget;
             }
             let pins = self.pins.clone();
+            if self.guest.still_waits(&pins) {
+                return Exit::Halt;
+            }
             #[expect(unsafe_code, reason = "see `ctx`")]
             // SAFETY: as in `ctx`; the borrow of the guest is of another field.
             let ctx = unsafe { &mut *self.cell.as_ptr() };

@@ -251,6 +251,8 @@ pub trait Guest: Sized + Send + 'static {
     fn poll_interrupt(&mut self, regs: &mut [u64; SLOTS], pins: &Pins) -> bool;
     /// A waiting CPU must wake: some interrupt is pending and locally enabled, whether or not it can be taken.
     fn wakes(&mut self, pins: &Pins) -> bool;
+    /// Whether the CPU still waits for the interrupt it has halted for. Returning to a halted CPU is not a reason to go on.
+    fn still_waits(&mut self, pins: &Pins) -> bool;
     /// VM time in ns at which the CPU's own timer will raise an interrupt.
     fn deadline(&self) -> Option<u64>;
     /// Mask and value for [`Flush::Banks`] that select one address-space identifier.

@@ -119,6 +119,7 @@ fn wfi(cx: Cx<'_, '_>, [bits, ..]: [u64; 4]) -> Outcome {
     if cx.guest.wakes(cx.pins) {
         return Ok(0);
     }
+    cx.guest.waiting = true;
     Err(Stop::Exit(Exit::Halt))
 }
 

@@ -431,6 +431,11 @@ impl Guest for Riscv {
         self.hart.wakes(pins.level())
     }
 
+    fn still_waits(&mut self, pins: &Pins) -> bool {
+        self.waiting = self.waiting && !self.wakes(pins);
+        self.waiting
+    }
+
     fn deadline(&self) -> Option<u64> {
         self.hart
             .time_deadline()
