@@ -4,11 +4,10 @@ use std::sync::atomic::Ordering;
 
 use ambidex_cpu::Exit;
 
-use super::blocks::{Key};
+use super::blocks::Key;
 use super::core::{Core, Next};
 use crate::guest::{Guest, ModeKey, Stop};
 use crate::jit::ExitKind;
-use crate::mmu::bank::FetchEntry;
 use crate::regs::NO_RESERVATION;
 
 /// Under a budget, exceptions without an instruction in between after which `run` is left.
