@@ -1,7 +1,7 @@
 //! What the translator makes of a piece of a static riscv64 program: guest code, IR, host code.
 //!
 //! `cargo run -p ambidex-accel-tcg --example disasm -- PROGRAM ADDRESS [HOST.bin]` compiles the block at the hexadecimal virtual address
-//! and, with a third argument, writes the host code to that file (`objdump -D -b binary -m i386:x86-64 -M intel HOST.bin`).
+//! (without arguments, a loop of three instructions) and, with a third argument, writes the host code to that file (`objdump -D -b binary -m i386:x86-64 -M intel HOST.bin`).
 
 use ambidex_accel_tcg::decode::riscv::{Extensions, Insn, decode_enabled, length};
 use ambidex_accel_tcg::fp::NanRule;
@@ -40,12 +40,21 @@ fn segment(elf: &[u8], va: usize) -> Option<&[u8]> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, program, address, rest @ ..] = args.as_slice() else {
-        return Err("usage: disasm PROGRAM ADDRESS [HOST.bin]".into());
+    // ld a0, 16(sp); add a0, a0, a1; bnez a0, -8
+    const SAMPLE: [u8; 12] = [
+        0x03, 0x35, 0x01, 0x01, 0x33, 0x05, 0xb5, 0x00, 0xe3, 0x1c, 0x05, 0xfe,
+    ];
+    let elf;
+    let (code, va, rest) = match args.as_slice() {
+        [] | [_] => (&SAMPLE[..], 0x1_0000, &[][..]),
+        [_, program, address, rest @ ..] => {
+            elf = std::fs::read(program)?;
+            let va = usize::from_str_radix(address.trim_start_matches("0x"), 16)?;
+            let code = segment(&elf, va).ok_or("no segment of the program has this address")?;
+            (code, va, rest)
+        }
+        _ => return Err("usage: disasm [PROGRAM ADDRESS [HOST.bin]]".into()),
     };
-    let elf = std::fs::read(program)?;
-    let va = usize::from_str_radix(address.trim_start_matches("0x"), 16)?;
-    let code = segment(&elf, va).ok_or("no segment of the program has this address")?;
     let mode = ModeKey(Mode::new(ambidex_accel_tcg::sem::riscv::Privilege::U, 3, 0).to_bits());
 
     let mut builder = IrBuilder::default();

@@ -1,6 +1,6 @@
 //! Boots a kernel on the translator, with the terminal as its serial port.
 //!
-//! `boot KERNEL [INITRD] [COMMAND LINE] [-m MIB] [-smp N] [-bios FILE|none] [-cpu MODEL] [-M virt|spike] [-icount SHIFT]
+//! `boot [KERNEL [INITRD] [COMMAND LINE]] [-m MIB] [-smp N] [-bios FILE|none] [-cpu MODEL] [-M virt|spike] [-icount SHIFT]
 //! [-tier0] [-after RUNS] [-no-reboot] [-stats]`
 //!
 //! `SMP`, `TIER=0` and `AFTER` in the environment do what the options do.
@@ -61,9 +61,12 @@ fn run() -> Result<ExitCode, MachineError> {
         .cmdline(&append)
         .no_reboot(no_reboot)
         .serial(console);
-    if let Some(kernel) = kernel {
-        builder = builder.kernel(kernel);
-    }
+    // Without a kernel, the demo guest of this repository.
+    let demo = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../guests/demo-riscv64/demo.elf"
+    );
+    builder = builder.kernel(kernel.as_deref().unwrap_or(demo));
     if let Some(initrd) = initrd.filter(|i| !i.is_empty()) {
         builder = builder.initrd(initrd);
     }

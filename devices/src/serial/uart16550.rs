@@ -606,7 +606,13 @@ impl Snapshot for Uart16550 {
     type State = State;
 
     fn save(&self) -> State {
-        self.s.clone()
+        let mut s = self.s.clone();
+        // While nobody asked for the interrupt, a time-out that has passed is only noticed at the next access; the state says so already.
+        if s.timeout_at.is_some_and(|t| t <= self.w.clock.now()) {
+            s.timeout_at = None;
+            s.timeout = true;
+        }
+        s
     }
 
     fn restore(&mut self, s: State, _version: u32) -> Result<(), RestoreError> {

@@ -189,7 +189,6 @@ fn wrong_values() {
         ("-nic user", "'none' only"),
         ("-display gtk", "no screen"),
         ("-d nonsense", "unknown item"),
-        ("-d in_asm", "unknown item"),
         ("-signature-granularity 3", "is not 1, 2, 4, 8 or 16"),
     ] {
         let e = error(line);
