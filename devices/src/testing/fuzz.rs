@@ -636,12 +636,19 @@ impl<'a, D: DynDevice, M: Fn(Wiring, &TestHost) -> D> Run<'a, D, M> {
         if let Some(e) = wires.irq.take().iter().find(|e| !e.restored && e.level) {
             return Err(What::EdgeOnRestore(e.line).into());
         }
+        // What the twin's back ends announce as they are attached reaches both, or one would be ahead of the other.
+        let announced = wires.notify.take();
         self.twin = Some(Side {
             device,
             wires,
             host,
         });
-        self.both(|_| (0, Action::None))?;
+        self.both(|s| {
+            for &token in &announced {
+                s.device.event(token);
+            }
+            (0, Action::None)
+        })?;
         Ok(())
     }
 }
