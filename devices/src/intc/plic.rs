@@ -509,7 +509,7 @@ mod tests {
     #[test]
     fn lines_change_while_the_device_is_in_use() {
         // Devices on other threads raise lines while a CPU claims and completes: none is lost. A line that is still high at its
-        // completion is rightly claimed once more.
+        // completion is rightly claimed again, as often as that happens; once all are low it comes to an end.
         let (mut p, lines, _) = plic(1);
         for word in 0..3 {
             put(&mut p, 0x2000 + 4 * word, u32::MAX);
@@ -535,8 +535,14 @@ mod tests {
                     put(&mut p, 0x20_0004, n);
                 }
             }
-            assert!(seen.iter().all(|n| *n <= 2));
         });
+        let mut claim = || {
+            let n = get(&mut p, 0x20_0004);
+            put(&mut p, 0x20_0004, n);
+            n
+        };
+        assert!((0..96).any(|_| claim() == 0));
+        assert_eq!(claim(), 0);
     }
 
     #[test]
